@@ -1,0 +1,1 @@
+"""Bringing outbox events to people: relay, channels, alerts, resend."""

@@ -1,0 +1,1 @@
+"""What operators see: the operation log, the access log, health."""

@@ -1,0 +1,172 @@
+"""Events that leave the database, written in the transaction of the change they tell of.
+
+``emit`` is one INSERT for any number of events and recipients; the relay
+(``audit/delivery/relay.py``) makes deliveries from them after the commit. A rolled back
+change tells nobody, a committed one is told at least once. Why: docs/decisions/0004.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, models, transaction
+
+from audit import context
+from audit.models import OutboxEvent
+
+log = logging.getLogger(__name__)
+
+Subject = models.Model | tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is told, in which language, and with times in which zone."""
+
+    address: str
+    language: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing to tell.
+
+    Args:
+        kind: ``noun.participle``, the name of the templates under ``templates/notifications/``.
+        organization_id: whose event it is; None for the operators' own.
+        subject: the object it is about, or its ``(type, id)``.
+        payload: what the templates show. JSON values, dates, decimals and UUIDs.
+        to: recipients of the e-mail. Other channels find their own (webhook endpoints).
+        reply_to: an address that answers go to.
+    """
+
+    kind: str
+    organization_id: UUID | None
+    subject: Subject
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    to: Sequence[Recipient] = ()
+    reply_to: str = ""
+
+
+def emit(
+    kind: str,
+    *,
+    organization_id: UUID | None,
+    subject: Subject,
+    payload: Mapping[str, Any],
+    to: Iterable[Recipient] = (),
+    reply_to: str = "",
+) -> OutboxEvent:
+    """Write one event in the caller's transaction. See :class:`Event` and :func:`emit_many`."""
+    event = Event(kind, organization_id, subject, payload, tuple(to), reply_to)
+    return emit_many([event])[0]
+
+
+def emit_many(events: Iterable[Event]) -> list[OutboxEvent]:
+    """Write events in the caller's transaction, with one INSERT; none when there are none.
+
+    Raises:
+        RuntimeError: there is no transaction, so the event could be told without its change.
+        ValueError: a recipient's address cannot be one.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("an event is emitted inside the transaction.atomic() of its change")
+    request_id = context.current_origin().request_id[:64]
+    actor_label = _actor_label()
+    rows = [_row(event, request_id, actor_label) for event in events]
+    if not rows:
+        return []
+    OutboxEvent.objects.bulk_create(rows)
+    if not any(entry[1] is kick for entry in connection.run_on_commit):
+        transaction.on_commit(kick, robust=True)
+    return rows
+
+
+def _row(event: Event, request_id: str, actor_label: str) -> OutboxEvent:
+    if isinstance(event.subject, models.Model):
+        subject_type = event.subject._meta.label_lower
+        subject_id = str(event.subject.pk)
+    else:
+        subject_type, subject_id = event.subject[0], str(event.subject[1])
+    for recipient in event.to:
+        if not 3 <= len(recipient.address) <= 320 or any(c in recipient.address for c in "\r\n\0"):
+            raise ValueError("a recipient's address is empty, too long or has a line break")
+    return OutboxEvent(
+        kind=event.kind,
+        organization_id=event.organization_id,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        payload=dict(event.payload),
+        recipients=[asdict(recipient) for recipient in event.to],
+        reply_to=event.reply_to,
+        request_id=request_id,
+        actor_label=actor_label,
+    )
+
+
+def _actor_label() -> str:
+    told = context._audited.get()
+    return str(json.loads(told)["actor_label"]) if told else ""
+
+
+def kick() -> None:
+    """Ask a worker to run the relay now. A hint: the sweep every ten seconds is the promise.
+
+    Never raises, and waits for a frozen broker at most about a second. After a failure this
+    process does not try again for ``PAUSE`` seconds, so that bookings go on undisturbed.
+    """
+    if getattr(settings, "OUTBOX_KICK", True):
+        _kicker.kick()
+
+
+PAUSE = 10.0
+EVERY = 0.05
+
+
+class _Kicker:
+    """One short-tempered broker connection per process, used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._not_before = 0.0
+
+    def kick(self) -> None:
+        if time.monotonic() < self._not_before or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._not_before = time.monotonic() + EVERY
+            self._publish()
+        except Exception as error:
+            self._not_before = time.monotonic() + PAUSE
+            self._connection = None
+            log.warning("outbox_kick_failed: %s", type(error).__name__)
+        finally:
+            self._lock.release()
+
+    def _publish(self) -> None:
+        from audit.tasks import relay_outbox
+
+        if self._connection is None:
+            self._connection = relay_outbox.app.connection_for_write(
+                connect_timeout=0.5,
+                transport_options={
+                    "socket_timeout": 0.5,
+                    "socket_connect_timeout": 0.5,
+                    "max_retries": 0,
+                    "retry_on_timeout": False,
+                },
+            )
+        relay_outbox.apply_async(connection=self._connection, retry=False)
+
+
+_kicker = _Kicker()
