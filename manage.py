@@ -10,9 +10,7 @@ def main() -> None:
     try:
         from django.core.management import execute_from_command_line
     except ImportError as error:
-        raise SystemExit(
-            f"{error}. Run `make demo` once, or activate .venv."
-        ) from error
+        raise SystemExit(f"{error}. Run `make demo` once, or activate .venv.") from error
     execute_from_command_line(sys.argv)
 
 

@@ -39,17 +39,11 @@ CELERY_BEAT_SCHEDULE = {
     # Give back seats that nobody asked for since their hold ran out.
     "expire-holds": tick("bookings.tasks.expire_holds", MINUTE, expires=MINUTE),
     # Close bookings whose time is over.
-    "complete-bookings": tick(
-        "bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE
-    ),
+    "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
     # Delete uploads whose database work failed.
-    "remove-orphan-files": tick(
-        "payments.tasks.remove_orphan_files", HOUR, expires=HOUR
-    ),
+    "remove-orphan-files": tick("payments.tasks.remove_orphan_files", HOUR, expires=HOUR),
     # Forget answers that were kept for retries.
-    "purge-idempotency-keys": tick(
-        "audit.tasks.purge_idempotency_keys", HOUR, expires=HOUR
-    ),
+    "purge-idempotency-keys": tick("audit.tasks.purge_idempotency_keys", HOUR, expires=HOUR),
     # Check everything once a day, when the least is going on (A11).
     "check-consistency-daily": tick(
         "audit.tasks.check_consistency_daily",

@@ -132,9 +132,7 @@ class Servers:
                 "shared_buffers": shared_buffers,
                 "max_connections": str(max_connections),
             }
-            self._servers.append(
-                _Postgres(self.base, durable=durable, settings=settings)
-            )
+            self._servers.append(_Postgres(self.base, durable=durable, settings=settings))
 
     @classmethod
     def where_unset(
@@ -255,13 +253,9 @@ class _Server(ABC):
     def wait_until_ready(self, deadline: float) -> None:
         while not self.answers():
             if self.died:
-                raise EmbeddedUnavailable(
-                    f"{self.name} ended at once. {self._last_words()}"
-                )
+                raise EmbeddedUnavailable(f"{self.name} ended at once. {self._last_words()}")
             if time.monotonic() > deadline:
-                raise EmbeddedUnavailable(
-                    f"{self.name} did not answer. {self._last_words()}"
-                )
+                raise EmbeddedUnavailable(f"{self.name} did not answer. {self._last_words()}")
             time.sleep(0.02)
             if self._lock is None:
                 self.own()
@@ -306,15 +300,11 @@ class _Server(ABC):
                 # The server holds the lock as long as it lives, even if its owner does not.
                 pass_fds=(self._lock.fileno(),),
                 start_new_session=True,  # Ctrl-C in the terminal is for the owner, who stops it in order
-                preexec_fn=_die_with_parent(self.stop_signal),
+                preexec_fn=die_with_parent(self.stop_signal),
             )
 
     def _last_words(self) -> str:
-        lines = (
-            self.log.read_text(errors="replace").splitlines()
-            if self.log.exists()
-            else []
-        )
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *lines[-10:]])
 
 
@@ -337,9 +327,7 @@ class _Valkey(_Server):
             "save": "",  # nothing in it has to outlive it
             "appendonly": "no",
         }
-        arguments = [
-            part for key, value in options.items() for part in (f"--{key}", value)
-        ]
+        arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
         self.run([str(_valkey_binary()), *arguments])
 
     def answers(self) -> bool:
@@ -355,9 +343,7 @@ class _Valkey(_Server):
 
 class _Postgres(_Server):
     name = "postgres"
-    stop_signal = (
-        signal.SIGINT
-    )  # "fast shutdown": sessions are cut, the data is closed properly
+    stop_signal = signal.SIGINT  # "fast shutdown": sessions are cut, the data is closed properly
 
     def __init__(self, base: Path, *, durable: bool, settings: dict[str, str]) -> None:
         super().__init__(base)
@@ -385,18 +371,14 @@ class _Postgres(_Server):
                 "synchronous_commit": "off",
                 "full_page_writes": "off",
             }
-        arguments = [
-            part for key, value in settings.items() for part in ("-c", f"{key}={value}")
-        ]
+        arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         command = [
             *account.prefix,
             str(account.home / "bin/postgres"),
             "-D",
             str(account.data),
         ]
-        self.run(
-            [*command, *arguments], env=env, user=account.user, group=account.group
-        )
+        self.run([*command, *arguments], env=env, user=account.user, group=account.group)
         if account.sockets != self.sockets:
             # Clients know one place only, and connecting follows a link.
             (self.sockets / _PG_SOCKET).symlink_to(account.sockets / _PG_SOCKET)
@@ -443,7 +425,7 @@ class _Postgres(_Server):
                 user=account.user,
                 group=account.group,
                 extra_groups=None if account.user is None else [],
-                preexec_fn=_die_with_parent(signal.SIGKILL),
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
         if done.returncode:
             raise EmbeddedUnavailable(f"initdb failed. {self._last_words()}")
@@ -468,9 +450,7 @@ class _Postgres(_Server):
                 return True
             if self._lock is None:
                 return False
-            connection.execute(
-                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(PG_DATABASE))
-            )
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(PG_DATABASE)))
             return True
 
     def remove_files(self) -> None:
@@ -500,9 +480,7 @@ class _Account:
         plain = cls(home=home, data=base / "pgdata", sockets=socket_directory(base))
         if os.geteuid() != 0:
             return plain
-        namespaced = cls(
-            plain.home, plain.data, plain.sockets, prefix=_namespace_of_nobody()
-        )
+        namespaced = cls(plain.home, plain.data, plain.sockets, prefix=_namespace_of_nobody())
         if namespaced._can_use(base):
             return namespaced
         nobody = pwd.getpwnam("nobody")
@@ -527,9 +505,7 @@ class _Account:
             str(self.home / "bin/postgres"),
         ]
         try:
-            done = subprocess.run(
-                [*self.prefix, *test], check=False, capture_output=True
-            )
+            done = subprocess.run([*self.prefix, *test], check=False, capture_output=True)
         except FileNotFoundError:  # no unshare(1)
             return False
         return done.returncode == 0
@@ -606,7 +582,7 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
+def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     """Return what a child runs before exec, so that the kernel ends it when its parent ends."""
     parent = os.getpid()
     # Loaded here, not in the child: between fork and exec only plain system calls are safe.

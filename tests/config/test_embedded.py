@@ -84,9 +84,7 @@ def server_pids(base: Path) -> list[int]:
 def is_running(pid: int) -> bool:
     """Whether the process runs; a zombie that nobody has waited for does not."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -99,9 +97,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def test_both_servers_answer_and_are_gone_after_stop(base: Path) -> None:
-    with Servers(
-        base, durable=False, shared_buffers="16MB", max_connections=17
-    ) as servers:
+    with Servers(base, durable=False, shared_buffers="16MB", max_connections=17) as servers:
         assert execute(base, "SELECT current_database()") == "holdfast"
         assert execute(base, "SHOW max_connections") == "17"
         assert execute(base, "SHOW shared_buffers") == "16MB"
@@ -144,9 +140,7 @@ def test_a_second_process_joins_and_leaves_the_servers_alone(base: Path) -> None
 def test_a_waiting_process_takes_over_from_an_owner_that_is_killed(base: Path) -> None:
     with owner_process(base) as first:
         pids = server_pids(base)
-        os.kill(
-            pids[0], signal.SIGSTOP
-        )  # so that the second one finds a lock, and no answer
+        os.kill(pids[0], signal.SIGSTOP)  # so that the second one finds a lock, and no answer
         with subprocess.Popen(
             [sys.executable, "-c", OWNER, str(base)],
             cwd=PROJECT,
@@ -223,9 +217,7 @@ def test_it_works_where_the_path_is_too_long_for_a_socket(tmp_path: Path) -> Non
 
 
 def test_only_what_the_environment_does_not_name_is_started(base: Path) -> None:
-    with Servers.where_unset(
-        base, {"DATABASE_URL": "postgresql://db.example/holdfast"}
-    ) as servers:
+    with Servers.where_unset(base, {"DATABASE_URL": "postgresql://db.example/holdfast"}) as servers:
         assert list(servers.logs()) == ["valkey"]
         assert cache(base).ping()
         assert not (base / "pgdata").exists()
@@ -235,9 +227,9 @@ def test_only_what_the_environment_does_not_name_is_started(base: Path) -> None:
     }
     with Servers.where_unset(base, both) as servers:
         assert servers.logs() == {}
-    assert list(
-        Servers.where_unset(base, {"REDIS_URL": "redis://cache.example"}).logs()
-    ) == ["postgres"]
+    assert list(Servers.where_unset(base, {"REDIS_URL": "redis://cache.example"}).logs()) == [
+        "postgres"
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
@@ -247,9 +239,7 @@ def test_as_root_without_user_namespaces_postgres_runs_as_nobody(
     monkeypatch.setattr(embedded, "_namespace_of_nobody", lambda: ("false",))
     with Servers(base, durable=False, valkey=False):
         postmaster = int(
-            Path(str(execute(base, "SHOW data_directory")), "postmaster.pid")
-            .read_text()
-            .split()[0]
+            Path(str(execute(base, "SHOW data_directory")), "postmaster.pid").read_text().split()[0]
         )
         assert Path(f"/proc/{postmaster}").owner() == "nobody"
 
@@ -264,9 +254,7 @@ def test_as_root_no_file_changes_hands(base: Path) -> None:
 
 
 def test_a_failed_start_shows_the_servers_own_words(base: Path) -> None:
-    with pytest.raises(
-        EmbeddedUnavailable, match=r"postgres ended at once(?s:.*)shared_buffers"
-    ):
+    with pytest.raises(EmbeddedUnavailable, match=r"postgres ended at once(?s:.*)shared_buffers"):
         Servers(base, durable=False, shared_buffers="nonsense").start()
     with pytest.raises(redis.ConnectionError):
         cache(base).ping()

@@ -1,0 +1,239 @@
+"""The main job, once over HTTP: a customer books and pays, staff approve and let them in."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from django.core.management import CommandError, call_command
+from PIL import Image
+from rich.console import Console
+
+from config.demo.client import TourFailed, Visitor
+
+ORGANIZATION = "riverside-sports"
+MAIL_SECONDS = 30.0
+# A slot that starts sooner could begin while the tour is on its way to it.
+MARGIN = timedelta(minutes=5)
+
+Slot = dict[str, Any]
+
+
+class Tour:
+    """One walk through the main job; each step uses what the ones before it left here."""
+
+    def __init__(self, *, url: str, logins: dict[str, tuple[str, str]], mail_folder: Path) -> None:
+        """Describe the tour.
+
+        Args:
+            url: where the web server answers.
+            logins: e-mail address and password of the roles `reviewer` and `front_desk`.
+            mail_folder: where the file e-mail backend writes.
+        """
+        self._logins = logins
+        self._mail_folder = mail_folder
+        self._email = f"visitor-{uuid.uuid4().hex[:8]}@example.com"
+        self._customer = Visitor(url, ORGANIZATION)
+        self._reviewer = Visitor(url, ORGANIZATION)
+        self._front_desk = Visitor(url, ORGANIZATION)
+        self._slots: list[Slot] = []
+        self._transaction: dict[str, Any] = {}
+        self._code = ""
+        self._comment = ""
+
+    def run(self, console: Console) -> bool:
+        """Take every step, print each with its time, and return whether all went well."""
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("A customer signs up", self._sign_up),
+            ("finds two free slots", self._find_slots),
+            ("puts both in the cart, which holds the seats", self._fill_cart),
+            ("checks out, paying now", self._check_out),
+            ("uploads a proof of payment", self._upload_proof),
+            ("A reviewer signs in and approves the transaction", self._approve),
+            ("The customer has a confirmed booking and its QR code", self._get_code),
+            ("and an e-mail that says so", self._get_mail),
+            ("The front desk scans the code", self._check_in),
+            ("and a second scan is refused", self._check_in_again),
+            ("The consistency check finds nothing", self._check_consistency),
+        ]
+        try:
+            return all(self._take(console, sentence, step) for sentence, step in steps)
+        finally:
+            for visitor in (self._customer, self._reviewer, self._front_desk):
+                visitor.close()
+
+    def _take(self, console: Console, sentence: str, step: Callable[[], None]) -> bool:
+        begun = time.monotonic()
+        self._comment = ""
+        try:
+            step()
+        except (TourFailed, httpx.TransportError, LookupError) as error:
+            console.print(f"[red]✗[/] {sentence}\n  {type(error).__name__}: ", end="")
+            console.print(str(error), markup=False)
+            return False
+        seconds = time.monotonic() - begun
+        console.print(f"[green]✓[/] {sentence} [dim]{self._comment} {seconds:.2f} s[/]")
+        return True
+
+    # -- the customer ---------------------------------------------------------------------------
+
+    def _sign_up(self) -> None:
+        self._customer.sign_up(email=self._email, password=f"Demo-{uuid.uuid4().hex}")
+
+    def _find_slots(self) -> None:
+        """Find one slot of today, so that it can be checked in, and one of another day."""
+        resources = self._customer.get("resources/")["results"]
+        if not resources:
+            raise TourFailed("The organisation has no resources.")
+        now = datetime.now(UTC)
+        today = [
+            slot for slot in self._free_slots(now, now + timedelta(days=1)) if is_today(slot, now)
+        ]
+        later = self._free_slots(now + timedelta(days=1), now + timedelta(days=8))
+        self._slots = [*today[-1:], *later][:2]
+        if len(self._slots) < 2:
+            raise TourFailed("There are no two free slots within a week.")
+        self._comment = f"{len(resources)} resources"
+
+    def _free_slots(self, start: datetime, end: datetime) -> list[Slot]:
+        answer = self._customer.get(
+            "slots/",
+            available="true",
+            **{"from": (start + MARGIN).isoformat(), "to": end.isoformat()},
+        )
+        return [slot for slot in answer["results"] if Decimal(slot["price"]) > 0]
+
+    def _fill_cart(self) -> None:
+        for slot in self._slots:
+            item = self._customer.post("cart/items/", {"slot": slot["id"], "units": 1}, expect=201)
+            if "hold_expires_at" not in item:
+                raise TourFailed(f"The item has no hold_expires_at: {item}")
+
+    def _check_out(self) -> None:
+        answer = self._customer.post("cart/checkout/", {"payment_method": "pay_now"}, expect=201)
+        self._transaction = answer
+        self._comment = f"{answer['amount']} {answer['currency']}"
+
+    def _upload_proof(self) -> None:
+        self._customer.upload(
+            f"transactions/{self._transaction['id']}/proofs/",
+            {"amount": self._transaction["amount"], "reference": "DEMO-CHECK"},
+            ("receipt.png", picture(), "image/png"),
+        )
+
+    def _get_code(self) -> None:
+        transaction = self._customer.get(f"transactions/{self._transaction['id']}/")
+        bookings = [
+            self._customer.get(f"bookings/{booking_id(one)}/") for one in transaction["bookings"]
+        ]
+        statuses = {booking["status"] for booking in bookings}
+        if len(bookings) != len(self._slots) or statuses != {"confirmed"}:
+            raise TourFailed(f"{len(bookings)} bookings, with status {statuses}.")
+        first = next(one for one in bookings if slot_id(one) == self._slots[0]["id"])
+        self._code = first["check_in_code"]
+        answer = self._customer.download(f"bookings/{first['id']}/qr.svg")
+        if not answer.headers["content-type"].startswith("image/svg") or "<svg" not in answer.text:
+            raise TourFailed("The QR code is no SVG image.")
+
+    def _get_mail(self) -> None:
+        end = time.monotonic() + MAIL_SECONDS
+        while time.monotonic() < end:
+            for message in mails_to(self._email, self._mail_folder):
+                subject = str(message["subject"])
+                if "confirmed" in subject.lower() or "approved" in subject.lower():
+                    self._comment = f"“{subject}”"
+                    return
+            time.sleep(0.2)
+        found = [str(message["subject"]) for message in mails_to(self._email, self._mail_folder)]
+        raise TourFailed(
+            f"No such mail to {self._email} within {MAIL_SECONDS:.0f} s, only: {found}"
+        )
+
+    # -- staff ----------------------------------------------------------------------------------
+
+    def _approve(self) -> None:
+        address, password = self._logins["reviewer"]
+        self._reviewer.sign_in(email=address, password=password)
+        answer = self._reviewer.post(f"transactions/{self._transaction['id']}/approve/", {})
+        if answer["status"] != "approved":
+            raise TourFailed(f"The transaction is {answer['status']}.")
+
+    def _check_in(self) -> None:
+        address, password = self._logins["front_desk"]
+        self._front_desk.sign_in(email=address, password=password)
+        if is_today(self._slots[0], datetime.now(UTC)):
+            answer = self._front_desk.post("check-ins/", {"code": self._code})
+            if answer["status"] != "checked_in":
+                raise TourFailed(f"The answer is {answer}.")
+        else:
+            self._expect_refusal("wrong_day")
+            self._comment = "refused with wrong_day, as no slot is left today"
+
+    def _check_in_again(self) -> None:
+        self._expect_refusal(
+            "already_checked_in" if is_today(self._slots[0], datetime.now(UTC)) else "wrong_day"
+        )
+
+    def _expect_refusal(self, code: str) -> None:
+        answer = self._front_desk.post("check-ins/", {"code": self._code}, expect=409)
+        if answer["code"] != code:
+            raise TourFailed(f"The code is {answer['code']}, not {code}.")
+        self._comment = code
+
+    def _check_consistency(self) -> None:
+        output = io.StringIO()
+        try:
+            call_command("check_consistency", "--format", "json", stdout=output)
+        except (CommandError, SystemExit) as error:
+            raise TourFailed(f"check_consistency: {error}\n{output.getvalue()[:2000]}") from error
+        findings = json.loads(output.getvalue())["findings"]
+        if findings:
+            raise TourFailed(json.dumps(findings, indent=2)[:2000])
+
+
+def is_today(slot: Slot, now: datetime) -> bool:
+    """Whether the slot is on the day that it is now where the slot is."""
+    zone = ZoneInfo(slot["time_zone"])
+    return (
+        datetime.fromisoformat(slot["starts_at"]).astimezone(zone).date()
+        == now.astimezone(zone).date()
+    )
+
+
+def booking_id(booking: str | dict[str, Any]) -> str:
+    return booking if isinstance(booking, str) else str(booking["id"])
+
+
+def slot_id(booking: dict[str, Any]) -> str:
+    slot = booking["slot"]
+    return slot if isinstance(slot, str) else str(slot["id"])
+
+
+def mails_to(address: str, folder: Path) -> list[email.message.EmailMessage]:
+    """Return the messages to `address`; the file backend writes those of one connection into one
+    file, with a line of dashes after each."""
+    messages = []
+    for path in sorted(folder.glob("*.log")):
+        for part in path.read_bytes().split(b"-" * 79):
+            message = email.message_from_bytes(part.strip(), policy=email.policy.default)
+            if address in str(message["to"]):
+                messages.append(message)
+    return messages
+
+
+def picture() -> bytes:
+    """Return a small PNG, as a proof of payment."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((320, 200)).save(file, "PNG")
+    return file.getvalue()
