@@ -28,6 +28,7 @@ test: $(VENV)/.dev ## Run the tests
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+# `makemigrations --check` works without a database, after a warning and a moment's wait for one.
 # `check --deploy` sees the production settings as an operator would set them.
 lint: $(VENV)/.dev ## Check style, types, layers, templates, migrations and settings
 	$(BIN)/ruff check .
@@ -35,7 +36,9 @@ lint: $(VENV)/.dev ## Check style, types, layers, templates, migrations and sett
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint --quiet --lint --check templates
-	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@echo "manage.py makemigrations --check"
+	@DJANGO_SETTINGS_MODULE=config.settings.test DATABASE_POOL_TIMEOUT=0.1 \
+		$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	@echo "manage.py check --deploy"
 	@DJANGO_SETTINGS_MODULE=config.settings.production \
 		SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz \

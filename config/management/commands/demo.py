@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import logging
 import os
 import signal
@@ -22,11 +21,11 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from config.demo.processes import DemoFailed, Processes, free_port
 from config.demo.tour import Tour
 from config.embedded import EmbeddedUnavailable, Servers
+from config.management.commands.seed_demo import Login, seed
 
 
 class Command(BaseCommand):
@@ -78,7 +77,7 @@ class Demo:
         self._directory = directory
         self._console = console
         self._servers = Servers.where_unset(directory)
-        self._logins = ""
+        self._logins: list[Login] = []
 
     def run(self, *, port: int, check: bool) -> bool:
         """Run until Ctrl-C, or with `check` until the tour is over; return whether that went well."""
@@ -107,9 +106,7 @@ class Demo:
         with self._step("Database"):
             call_command("migrate", verbosity=0)
         with self._step("Example organisation"):
-            output = io.StringIO()
-            call_command("seed_demo", stdout=output)
-            self._logins = output.getvalue().strip()
+            self._logins = seed()
         with self._step("Web server, worker and beat"):
             disconnect()
             processes.start()
@@ -131,7 +128,11 @@ class Demo:
             self._console.print()
 
     def _tour(self, processes: Processes) -> bool:
-        tour = Tour(url=processes.url, logins={}, mail_folder=Path(settings.EMAIL_FILE_PATH))
+        tour = Tour(
+            url=processes.url,
+            logins={login.role: (login.email, login.password) for login in self._logins},
+            mail_folder=Path(settings.EMAIL_FILE_PATH),
+        )
         went_well = tour.run(self._console)
         processes.check()
         if not went_well:
@@ -145,7 +146,10 @@ class Demo:
         addresses.add_row("E-mails", f"{settings.EMAIL_FILE_PATH}/")
         addresses.add_row("Logs", f"{self._directory}/*.log")
         self._console.print(Panel(addresses, title="Holdfast is running", title_align="left"))
-        self._console.print(Text(self._logins))
+        logins = Table("Role", "E-mail", "Password", title="Sign in as", title_justify="left")
+        for login in self._logins:
+            logins.add_row(login.role, login.email, login.password)
+        self._console.print(logins)
         self._console.print("\n[dim]Ctrl-C stops everything; the data stays.[/]")
 
     @contextmanager
