@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from celery import shared_task
+from django.core.cache import cache
 from django.utils import timezone
 
-from audit import idempotency
+from audit import idempotency, outbox
 from audit.consistency.runner import run_checks
 from audit.context import Actor
+from audit.delivery import relay
 from audit.models import ConsistencyReport
 
 
 @shared_task(name="audit.tasks.relay_outbox", soft_time_limit=90, time_limit=120)  # type: ignore[misc]
 def relay_outbox() -> None:
     """Bring what was written to the outbox to its recipients."""
-    from audit.delivery import relay
-
+    with suppress(Exception):
+        cache.delete(outbox.WANTED)
     relay.run()
 
 

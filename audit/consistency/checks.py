@@ -125,6 +125,19 @@ def trail_is_protected(scope: Scope) -> Iterator[Problem]:
             )
 
 
+_MINE = "(%(organization)s::uuid IS NULL OR organization_id = %(organization)s)"
+_STUCK_EVENTS = (  # noqa: S608
+    "SELECT id::text, organization_id, kind, error, created_at FROM audit_outboxevent"
+    " WHERE ((dispatched_at IS NULL AND created_at < %(undispatched)s) OR error <> '') AND "
+) + _MINE
+_STUCK_DELIVERIES = (  # noqa: S608
+    "SELECT id::text, organization_id, channel, status, attempts, last_error"
+    " FROM audit_delivery"
+    " WHERE (status = 'dead' OR (status IN ('queued', 'sending', 'failed')"
+    " AND created_at < %(undelivered)s)) AND "
+) + _MINE
+
+
 @check(
     id="audit.outbox_stuck",
     title="Every event is on its way within minutes, and none was given up",
@@ -135,18 +148,12 @@ def trail_is_protected(scope: Scope) -> Iterator[Problem]:
     severity="warning",
 )
 def outbox_stuck(scope: Scope) -> Iterator[Problem]:
-    mine = "organization_id = %(organization)s" if scope.organization_id else "true"
     params = {
         "organization": scope.organization_id,
         "undispatched": scope.now - UNDISPATCHED_AFTER,
         "undelivered": scope.now - UNDELIVERED_AFTER,
     }
-    for row in rows(
-        "SELECT id::text, organization_id, kind, error, created_at FROM audit_outboxevent"
-        f" WHERE {mine} AND ((dispatched_at IS NULL AND created_at < %(undispatched)s)"
-        " OR error <> '')",  # noqa: S608
-        params,
-    ):
+    for row in rows(_STUCK_EVENTS, params):
         what = f"failed: {row['error']}" if row["error"] else "was not handed out yet"
         yield Problem(
             subject_type="audit.outboxevent",
@@ -154,17 +161,12 @@ def outbox_stuck(scope: Scope) -> Iterator[Problem]:
             message=f"The event {row['kind']} of {row['created_at']:%Y-%m-%d %H:%M} {what}.",
             organization_id=row["organization_id"],
         )
-    for row in rows(
-        "SELECT id::text, organization_id, channel, status, attempts, last_error"
-        f" FROM audit_delivery WHERE {mine} AND (status = 'dead'"
-        " OR (status IN ('queued', 'sending', 'failed') AND created_at < %(undelivered)s))",  # noqa: S608
-        params,
-    ):
+    for row in rows(_STUCK_DELIVERIES, params):
         state = "was given up" if row["status"] == "dead" else "is still not delivered"
         yield Problem(
             subject_type="audit.delivery",
             subject_id=row["id"],
             message=f"A delivery by {row['channel']} {state} after {row['attempts']} attempts:"
-            f" {row['last_error'] or 'no error noted'}",
+            f" {row['last_error'] or 'no error noted'}.",
             organization_id=row["organization_id"],
         )

@@ -1,3 +1,5 @@
+"""The tables of audit."""
+
 import django.core.serializers.json
 import django.db.models.deletion
 import django.db.models.functions.datetime
@@ -357,6 +359,14 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
                         verbose_name="created at",
+                    ),
+                ),
+                (
+                    "queued_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="When this budget of attempts began: at its creation, or when it was resent.",
+                        verbose_name="queued at",
                     ),
                 ),
                 (

@@ -114,6 +114,11 @@ class Delivery(models.Model):
     last_error = models.CharField(_("last error"), max_length=300, default="", blank=True)
     delivered_at = models.DateTimeField(_("delivered at"), null=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
+    queued_at = models.DateTimeField(
+        _("queued at"),
+        db_default=Now(),
+        help_text=_("When this budget of attempts began: at its creation, or when it was resent."),
+    )
 
     class Meta:
         verbose_name = _("delivery")
