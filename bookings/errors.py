@@ -1,0 +1,81 @@
+"""What can go wrong with a booking, in words for the person who asked."""
+
+from audit.errors import DomainError
+
+
+class SlotFull(DomainError):
+    """There are not enough seats left in this slot."""
+
+    code = "slot_full"
+    constraints = (
+        "bookings_slot_bookings_within_capacity",
+        "bookings_slot_units_within_capacity",
+    )
+
+    def __init__(self, detail: str = "", *, waitlist: bool = False, **extra: object) -> None:
+        super().__init__(detail, waitlist=waitlist, **extra)
+
+
+class SlotGone(DomainError):
+    """This slot can no longer be booked."""
+
+    code = "slot_gone"
+    constraints = ("bookings_booking_slot_is_bookable",)
+
+
+class ResourceTaken(DomainError):
+    """This is already taken at that time by another booking."""
+
+    code = "resource_taken"
+    constraints = ("bookings_occupancy_never_overlaps",)
+
+
+class HoldExpired(DomainError):
+    """The hold on these seats has run out."""
+
+    code = "hold_expired"
+
+
+class BookingOver(DomainError):
+    """This booking has already ended or started."""
+
+    code = "booking_over"
+    constraints = ("bookings_booking_status_follows_lifecycle",)
+
+
+class SlotInUse(DomainError):
+    """People are booked in this slot, so it cannot change like that."""
+
+    code = "slot_in_use"
+    constraints = ("bookings_slot_with_people_keeps_its_time",)
+
+
+class UnknownCode(DomainError):
+    """No booking has this code."""
+
+    code = "unknown_code"
+    status = 404
+
+
+class AlreadyCheckedIn(DomainError):
+    """This code has been used already."""
+
+    code = "already_checked_in"
+
+
+class WrongDay(DomainError):
+    """This booking is for another day."""
+
+    code = "wrong_day"
+
+
+class NotConfirmed(DomainError):
+    """This booking is not confirmed yet."""
+
+    code = "not_confirmed"
+
+
+class BookingCancelled(DomainError):
+    """This booking was cancelled, rejected or has expired."""
+
+    code = "booking_cancelled"

@@ -1,0 +1,155 @@
+"""Every row lock of this app, named. Nothing else calls ``select_for_update``.
+
+Order, always, and by primary key within a kind:
+
+    cart → slot → booking → waitlist entry → offer → cart transaction
+
+``FOR NO KEY UPDATE`` everywhere, so that foreign keys to a locked row do not wait.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q
+
+from audit.errors import NotFound
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, CheckInCode, Occupancy, Slot
+
+
+def slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
+    """Lock slots, with their resources loaded."""
+    return list(
+        Slot.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("resource")
+        .filter(pk__in=set(ids))
+        .order_by("pk")
+    )
+
+
+def slot(slot_id: uuid.UUID, *, organization_id: uuid.UUID) -> Slot:
+    """Lock one slot of an organisation."""
+    found = (
+        Slot.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("resource")
+        .filter(pk=slot_id, organization_id=organization_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such slot.")
+    return found
+
+
+def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
+    """Slots whose people take the exclusive resource of ``slot`` at its time.
+
+    Returns those it could lock at once, and whether it could not lock all: they come out of
+    the order of locks, so it never waits for them.
+    """
+    ids = set(
+        Occupancy.objects.filter(
+            resource_number=slot.resource.number,
+            period__overlap=(slot.busy_from, slot.busy_until),
+        )
+        .exclude(slot_id=slot.pk)
+        .values_list("slot_id", flat=True)
+    )
+    if not ids:
+        return [], False
+    locked = list(
+        Slot.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(pk__in=ids)
+        .order_by("pk")
+    )
+    return locked, len(locked) < len(ids)
+
+
+def bookings(ids: Iterable[uuid.UUID]) -> list[Booking]:
+    """Lock bookings, with slot, resource and customer loaded."""
+    return list(_bookings().filter(pk__in=set(ids)))
+
+
+def bookings_where(condition: Q) -> list[Booking]:
+    """Lock the bookings an app above selects by its own links."""
+    return list(_bookings().filter(condition))
+
+
+def booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
+    """Lock one booking of an organisation."""
+    found = _bookings().filter(pk=booking_id, organization_id=organization_id).first()
+    if found is None:
+        raise NotFound("There is no such booking.")
+    return found
+
+
+def slot_and_booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
+    """Lock a booking's slot, then the booking."""
+    slot_id = (
+        Booking.objects.filter(pk=booking_id, organization_id=organization_id)
+        .values_list("slot_id", flat=True)
+        .first()
+    )
+    if slot_id is None:
+        raise NotFound("There is no such booking.")
+    slots([slot_id])
+    found = booking(booking_id, organization_id=organization_id)
+    if found.slot_id != slot_id:  # moved while we waited: take the new slot in its turn
+        return slot_and_booking(booking_id, organization_id=organization_id)
+    return found
+
+
+def overdue_holds(slot_ids: Iterable[uuid.UUID], *, now: datetime) -> list[Booking]:
+    """Lock the holds of locked slots whose time has run out."""
+    return list(
+        _bookings().filter(
+            slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now
+        )
+    )
+
+
+def slots_with_overdue_holds(*, now: datetime, limit: int) -> list[uuid.UUID]:
+    """Lock slots that have overdue holds, passing over those somebody else holds."""
+    ids = list(
+        Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
+        .order_by("held_until")
+        .values_list("slot_id", flat=True)[:limit]
+    )
+    locked = (
+        Slot.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(pk__in=set(ids))
+        .order_by("pk")
+    )
+    return [s.pk for s in locked.only("pk")]
+
+
+def finished_bookings(*, before: datetime, limit: int) -> list[Booking]:
+    """Lock checked-in bookings whose slot has ended, passing over locked ones."""
+    return list(
+        Booking.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
+        .select_related("slot__resource", "customer")
+        .filter(status=BookingStatus.CHECKED_IN, slot__ends_at__lte=before)
+        .order_by("pk")[:limit]
+    )
+
+
+def check_in_code(
+    code_hash: bytes, *, organization_ids: set[uuid.UUID] | None
+) -> CheckInCode | None:
+    """Lock the booking a code belongs to, with everything its answer needs."""
+    found = CheckInCode.objects.select_for_update(no_key=True, of=("booking",)).select_related(
+        "booking__slot__resource", "booking__customer"
+    )
+    if organization_ids is not None:
+        found = found.filter(booking__organization_id__in=organization_ids)
+    return found.filter(code_hash=code_hash).first()
+
+
+def _bookings():  # type: ignore[no-untyped-def]
+    return (
+        Booking.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("slot__resource", "customer")
+        .order_by("pk")
+    )

@@ -1,0 +1,142 @@
+"""The one noun: seats in a slot, for a customer."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from audit.history import Trail
+from audit.ids import uuid7
+from audit.triggers import BumpVersion, FollowLifecycle
+from bookings.lifecycle import ADMITTED, BOOKING, ENDED, LIVE, BookingStatus
+from bookings.models.customer import Customer
+from bookings.models.organization import Organization
+from bookings.models.slot import Slot
+from bookings.triggers import count_seats
+
+ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # nothing that is read or typed wrongly
+
+
+def new_reference() -> str:
+    """Ten characters (49 bits) that a person can read over the phone."""
+    code = "".join(secrets.choice(ALPHABET) for _ in range(10))
+    return f"{code[:5]}-{code[5:]}"
+
+
+class Booking(models.Model):
+    """Seats in a slot, for a customer, from the hold to the end.
+
+    ``held_until`` is the deadline of a hold; past it the seats are free for whoever asks
+    next. ``pending_until`` is the deadline of a request; empty means that no clock runs
+    (a proof of payment is under review).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    reference = models.CharField(
+        _("reference"), max_length=11, default=new_reference, editable=False
+    )
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="bookings")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="bookings")
+    units = models.PositiveIntegerField(_("people"), default=1)
+    status = models.CharField(
+        _("status"), max_length=20, choices=BookingStatus, default=BookingStatus.HELD
+    )
+    version = models.PositiveIntegerField(default=1, editable=False)
+    held_until = models.DateTimeField(_("held until"), null=True, blank=True)
+    pending_until = models.DateTimeField(_("pending until"), null=True, blank=True)
+    created_at = models.DateTimeField(_("made at"))
+    requested_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    checked_in_at = models.DateTimeField(_("checked in at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    ended_reason = models.CharField(_("reason"), max_length=500, blank=True)
+
+    history = Trail()
+
+    class Meta:
+        verbose_name = _("booking")
+        verbose_name_plural = _("bookings")
+        ordering = ["-created_at", "-id"]
+        permissions = [("check_in_booking", "Can check people in")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "reference"], name="bookings_booking_reference_is_unique"
+            ),
+            models.CheckConstraint(condition=Q(units__gte=1), name="bookings_booking_has_units"),
+            models.CheckConstraint(
+                condition=Q(status__in=BookingStatus.values),
+                name="bookings_booking_status_is_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=BookingStatus.HELD) | Q(held_until__isnull=False),
+                name="bookings_booking_held_has_a_deadline",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=ADMITTED) | Q(confirmed_at__isnull=False),
+                name="bookings_booking_confirmed_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=[BookingStatus.CHECKED_IN, BookingStatus.COMPLETED])
+                | Q(checked_in_at__isnull=False),
+                name="bookings_booking_checked_in_says_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ENDED, ended_at__isnull=False)
+                | (~Q(status__in=ENDED) & Q(ended_at__isnull=True)),
+                name="bookings_booking_ended_says_when",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-created_at", "-id"]),
+            models.Index(fields=["customer", "-created_at"]),
+            models.Index(
+                fields=["held_until"],
+                condition=Q(status=BookingStatus.HELD),
+                name="bookings_held_by_deadline",
+            ),
+            models.Index(
+                fields=["pending_until"],
+                condition=Q(status=BookingStatus.PENDING),
+                name="bookings_pending_by_deadline",
+            ),
+            models.Index(
+                fields=["slot"], condition=Q(status__in=LIVE), name="bookings_live_by_slot"
+            ),
+        ]
+        triggers = [FollowLifecycle(BOOKING), BumpVersion(), *count_seats()]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+
+class CheckInCode(models.Model):
+    """The single-use code of a confirmed booking (A8).
+
+    The code itself is not stored: it is derived from ``nonce`` with ``settings.CHECK_IN_KEY``
+    whenever its owner asks for it, and only its SHA-256 is kept for the scanner.
+    """
+
+    booking = models.OneToOneField(
+        Booking, on_delete=models.CASCADE, primary_key=True, related_name="check_in_code"
+    )
+    nonce = models.BinaryField(max_length=16, editable=False)
+    code_hash = models.BinaryField(max_length=32, editable=False, unique=True)
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    history = Trail(excluded=["nonce"])
+
+    class Meta:
+        verbose_name = _("check-in code")
+        verbose_name_plural = _("check-in codes")
+
+    def __str__(self) -> str:
+        return f"code of {self.booking_id}"

@@ -1,0 +1,98 @@
+"""Organisations and who works in them."""
+
+import zoneinfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from audit.history import Trail
+from audit.ids import uuid7
+
+
+def validate_time_zone(value: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValidationError(
+            _("%(value)s is not a time zone."), params={"value": value}
+        ) from error
+
+
+class Organization(models.Model):
+    """A venue or a clinic. Everything belongs to exactly one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(_("name"), max_length=200)
+    slug = models.SlugField(_("short name in addresses"), max_length=60, unique=True)
+    time_zone = models.CharField(
+        _("time zone"), max_length=60, default="UTC", validators=[validate_time_zone]
+    )
+    email = models.EmailField(_("contact e-mail"), blank=True)
+    hold_minutes = models.PositiveSmallIntegerField(
+        _("minutes a cart holds seats"), default=15, validators=[MinValueValidator(1)]
+    )
+    pending_hours = models.PositiveSmallIntegerField(
+        _("hours until an unpaid booking expires"), default=24, validators=[MinValueValidator(1)]
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    history = Trail()
+
+    class Meta:
+        verbose_name = _("organisation")
+        verbose_name_plural = _("organisations")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(hold_minutes__gte=1),
+                name="bookings_organization_holds_last_a_minute",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(pending_hours__gte=1),
+                name="bookings_organization_pending_lasts_an_hour",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", _("owner")
+    MANAGER = "manager", _("manager")
+    REVIEWER = "reviewer", _("reviewer")
+    FRONT_DESK = "front_desk", _("front desk")
+    PROVIDER = "provider", _("provider")
+
+
+class Membership(models.Model):
+    """Somebody works in an organisation, with one role."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="memberships"
+    )
+    user = models.ForeignKey("bookings.User", on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=20, choices=Role)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    history = Trail()
+
+    class Meta:
+        verbose_name = _("staff member")
+        verbose_name_plural = _("staff members")
+        ordering = ["organization", "user"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "organization"], name="bookings_membership_one_role_per_person"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="bookings_membership_role_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()}"

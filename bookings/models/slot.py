@@ -1,0 +1,208 @@
+"""When a resource can be booked, and what of it is taken."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pgtrigger
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.utils.translation import gettext_lazy as _
+
+from audit.history import Trail
+from audit.ids import uuid7
+from audit.triggers import FollowLifecycle
+from bookings.lifecycle import SLOT, SlotStatus
+from bookings.models.organization import Organization
+from bookings.models.resource import Resource
+
+
+class Slot(models.Model):
+    """A time of one resource with two limits: bookings and units (B3).
+
+    ``taken_bookings`` and ``taken_units`` count the live bookings. A statement-level trigger
+    on bookings keeps them; nothing else may. ``busy_from`` to ``busy_until`` is the time with
+    the resource's buffers, which is what an exclusive resource is taken for.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="slots")
+    starts_at = models.DateTimeField(_("starts at"))
+    ends_at = models.DateTimeField(_("ends at"))
+    busy_from = models.DateTimeField(editable=False)
+    busy_until = models.DateTimeField(editable=False)
+    exclusive = models.BooleanField(editable=False)
+    max_bookings = models.PositiveIntegerField(
+        _("most bookings"), default=1, validators=[MinValueValidator(1)]
+    )
+    max_units = models.PositiveIntegerField(
+        _("most people"), default=1, validators=[MinValueValidator(1)]
+    )
+    taken_bookings = models.PositiveIntegerField(_("bookings"), default=0, editable=False)
+    taken_units = models.PositiveIntegerField(_("people"), default=0, editable=False)
+    status = models.CharField(
+        _("status"), max_length=10, choices=SlotStatus, default=SlotStatus.OPEN
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    history = Trail(excluded=["taken_bookings", "taken_units"])
+
+    class Meta:
+        verbose_name = _("slot")
+        verbose_name_plural = _("slots")
+        ordering = ["starts_at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="bookings_slot_ends_after_it_starts"
+            ),
+            models.CheckConstraint(
+                condition=Q(busy_from__lte=F("starts_at"), busy_until__gte=F("ends_at")),
+                name="bookings_slot_buffers_surround_it",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_bookings__lte=F("max_bookings")),
+                name="bookings_slot_bookings_within_capacity",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_units__lte=F("max_units")),
+                name="bookings_slot_units_within_capacity",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_bookings__gte=1, max_units__gte=1),
+                name="bookings_slot_has_a_capacity",
+            ),
+            models.CheckConstraint(
+                condition=Q(exclusive=False) | Q(max_bookings=1),
+                name="bookings_slot_of_exclusive_takes_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=SlotStatus.values), name="bookings_slot_status_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["resource", "starts_at", "ends_at"],
+                condition=~Q(status=SlotStatus.LEGACY),
+                name="bookings_slot_offered_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "starts_at", "id"]),
+            models.Index(fields=["resource", "starts_at"]),
+        ]
+        triggers = [
+            FollowLifecycle(SLOT),
+            pgtrigger.Trigger(
+                name="match_resource",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="new_rows"),
+                func="""
+                    IF EXISTS (
+                        SELECT 1 FROM new_rows n JOIN bookings_resource r ON r.id = n.resource_id
+                        WHERE r.exclusive <> n.exclusive OR r.organization_id <> n.organization_id
+                    ) THEN
+                        RAISE EXCEPTION 'a slot differs from its resource' USING
+                            ERRCODE = 'check_violation',
+                            CONSTRAINT = 'bookings_slot_matches_its_resource';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="keep_promises",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    "organization",
+                    "resource",
+                    "exclusive",
+                    "starts_at",
+                    "ends_at",
+                    "busy_from",
+                    "busy_until",
+                ),
+                func="""
+                    IF NEW.resource_id <> OLD.resource_id OR NEW.exclusive <> OLD.exclusive
+                       OR NEW.organization_id <> OLD.organization_id OR NEW.taken_bookings > 0 THEN
+                        RAISE EXCEPTION 'slot % has people in it', OLD.id USING
+                            ERRCODE = 'check_violation',
+                            CONSTRAINT = 'bookings_slot_with_people_keeps_its_time';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource} · {self.starts_at:%Y-%m-%d %H:%M} UTC"
+
+    @classmethod
+    def at(
+        cls, resource: Resource, starts_at: datetime, ends_at: datetime, **fields: object
+    ) -> Slot:
+        """An unsaved slot of a resource, with its buffers and its kind filled in."""
+        return cls(
+            organization_id=resource.organization_id,
+            resource=resource,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            busy_from=starts_at - timedelta(minutes=resource.buffer_before_minutes),
+            busy_until=ends_at + timedelta(minutes=resource.buffer_after_minutes),
+            exclusive=resource.exclusive,
+            **fields,
+        )
+
+    def has_room(self, units: int) -> bool:
+        return (
+            self.taken_bookings < self.max_bookings and self.taken_units + units <= self.max_units
+        )
+
+
+class Occupancy(models.Model):
+    """An exclusive resource is taken for a period, by the people of one slot.
+
+    One row per exclusive resource that a slot with live bookings takes, written by the same
+    trigger as the counters. The exclusion constraint is what makes B5 and D1 true.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    slot = models.ForeignKey(Slot, on_delete=models.CASCADE, related_name="occupancies")
+    resource_number = models.BigIntegerField()
+    period = DateTimeRangeField()
+
+    class Meta:
+        verbose_name = _("occupancy")
+        verbose_name_plural = _("occupancies")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["slot", "resource_number"], name="bookings_occupancy_once_per_slot"
+            ),
+            ExclusionConstraint(
+                name="bookings_occupancy_never_overlaps",
+                expressions=[
+                    (
+                        Func(
+                            F("resource_number"),
+                            F("resource_number"),
+                            Value("[]"),
+                            function="int8range",
+                        ),
+                        RangeOperators.EQUAL,
+                    ),
+                    ("period", RangeOperators.OVERLAPS),
+                ],
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    period__isempty=False, period__lower_inf=False, period__upper_inf=False
+                ),
+                name="bookings_occupancy_period_is_real",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_number} {self.period}"

@@ -1,0 +1,55 @@
+"""What outbox events say about bookings, and to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audit.outbox import Event, Recipient
+from bookings.models import Booking, Customer
+
+
+def describe(booking: Booking) -> dict[str, Any]:
+    """A booking in the words of a message; its slot and resource must be loaded."""
+    slot = booking.slot
+    return {
+        "id": str(booking.pk),
+        "reference": booking.reference,
+        "resource": slot.resource.name,
+        "starts_at": slot.starts_at.isoformat(),
+        "ends_at": slot.ends_at.isoformat(),
+        "time_zone": slot.resource.time_zone,
+        "units": booking.units,
+        "status": booking.status,
+    }
+
+
+def recipient(customer: Customer) -> list[Recipient]:
+    """Where a customer wants to hear; nowhere, if there is no address."""
+    if not customer.email:
+        return []
+    return [
+        Recipient(
+            address=customer.email, language=customer.language, time_zone=customer.time_zone or ""
+        )
+    ]
+
+
+def about(kind: str, booking: Booking, **payload: Any) -> Event:
+    """An event for integrations; no mail goes out for it."""
+    return Event(
+        kind=kind,
+        organization_id=booking.organization_id,
+        subject=booking,
+        payload={"booking": describe(booking), **payload},
+    )
+
+
+def to_customer(kind: str, booking: Booking, **payload: Any) -> Event:
+    """An event the customer hears of by mail."""
+    return Event(
+        kind=kind,
+        organization_id=booking.organization_id,
+        subject=booking,
+        payload={"booking": describe(booking), "customer": booking.customer.name, **payload},
+        to=recipient(booking.customer),
+    )

@@ -1,0 +1,91 @@
+"""Making slots and changing what they offer. Rules that make them come later; this is by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from audit.context import Actor, audited
+from audit.errors import Invalid
+from bookings import locks
+from bookings.errors import SlotInUse
+from bookings.lifecycle import SLOT, SlotStatus
+from bookings.models import Resource, Slot
+
+MOST_AT_ONCE = 50_000
+
+
+def create_slots(
+    *,
+    resource: Resource,
+    periods: Iterable[tuple[datetime, datetime]],
+    max_bookings: int,
+    max_units: int,
+    actor: Actor,
+) -> int:
+    """Offer a resource at these times (UTC); times it is offered at already are left alone.
+
+    Returns:
+        How many slots are new.
+    """
+    rows = [
+        Slot.at(resource, start, end, max_bookings=max_bookings, max_units=max_units)
+        for start, end in periods
+    ]
+    if len(rows) > MOST_AT_ONCE:
+        raise Invalid(f"That would be {len(rows)} slots; {MOST_AT_ONCE} at a time is the most.")
+    if resource.exclusive and max_bookings != 1:
+        raise Invalid("An exclusive resource takes one booking at a time.", field="max_bookings")
+    if any(row.ends_at <= row.starts_at for row in rows):
+        raise Invalid("A slot must end after it starts.", field="ends_at")
+    with transaction.atomic(savepoint=False), audited(actor):
+        before = Slot.objects.filter(resource=resource).count()
+        Slot.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
+        return Slot.objects.filter(resource=resource).count() - before
+
+
+def change_capacity(
+    *, slot_ids: Sequence[uuid.UUID], max_bookings: int, max_units: int, actor: Actor, reason: str
+) -> list[Slot]:
+    """Raise or lower both limits, never below what is taken.
+
+    Raises:
+        SlotInUse: more people are in a slot than it would hold; nothing is changed.
+    """
+    with transaction.atomic(savepoint=False), audited(actor, reason=reason):
+        slots = locks.slots(slot_ids)
+        for slot in slots:
+            if slot.taken_bookings > max_bookings or slot.taken_units > max_units:
+                raise SlotInUse(
+                    f"{slot} has {slot.taken_bookings} bookings for {slot.taken_units} people."
+                )
+            if slot.exclusive and max_bookings != 1:
+                raise Invalid("An exclusive resource takes one booking at a time.")
+            slot.max_bookings, slot.max_units = max_bookings, max_units
+        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
+            max_bookings=max_bookings, max_units=max_units
+        )
+    return slots
+
+
+def close_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+    """Offer these slots to nobody new; people in them stay."""
+    return _move(slot_ids, "close", actor, reason)
+
+
+def open_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+    """Offer closed slots again."""
+    return _move(slot_ids, "open", actor, reason)
+
+
+def _move(slot_ids: Iterable[uuid.UUID], move: str, actor: Actor, reason: str) -> list[Slot]:
+    with transaction.atomic(savepoint=False), audited(actor, reason=reason):
+        slots = [s for s in locks.slots(slot_ids) if SLOT.allows(move, s.status)]
+        target = SlotStatus(SLOT.target(move))
+        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(status=target)
+        for slot in slots:
+            slot.status = target
+    return slots

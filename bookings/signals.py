@@ -1,0 +1,17 @@
+"""What the apps above must follow, in the same transaction.
+
+Each signal is sent with the whole batch, never one row at a time. An exception in a
+receiver undoes the whole operation: that is the point.
+"""
+
+from django.dispatch import Signal
+
+# Bookings took a move of their lifecycle. Sent by every step in ``transitions``.
+# Arguments: ``bookings`` (list, already changed), ``move`` (its name), ``now``, ``reason``.
+# Received by payments: cart items mirror their bookings, and the last one that is
+# cancelled or expires takes its transaction with it (A7).
+bookings_moved = Signal()
+
+# Seats came free. Arguments: ``slot_ids`` (sorted list, rows locked), ``now``.
+# The waitlist serves the next in line here (A5, A6).
+seats_released = Signal()

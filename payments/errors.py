@@ -1,0 +1,78 @@
+"""What can go wrong with carts and payments, in words for the person who asked."""
+
+from audit.errors import DomainError
+
+
+class CartEmpty(DomainError):
+    """There is nothing in the cart."""
+
+    code = "cart_empty"
+
+
+class CartFull(DomainError):
+    """The cart holds as much as it can."""
+
+    code = "cart_full"
+
+
+class MethodNotOffered(DomainError):
+    """This way to pay is not offered for what is in the cart."""
+
+    code = "payment_method_not_offered"
+
+
+class MixedCurrencies(DomainError):
+    """Things with different currencies cannot be paid together."""
+
+    code = "mixed_currencies"
+
+
+class AlreadyDecided(DomainError):
+    """This transaction has been decided already."""
+
+    code = "already_decided"
+    constraints = ("payments_carttransaction_status_follows_lifecycle",)
+
+
+class ProofMissing(DomainError):
+    """There is no proof of payment to approve."""
+
+    code = "proof_missing"
+
+
+class OwnTransaction(DomainError):
+    """You cannot decide on your own order."""
+
+    code = "own_transaction"
+    status = 403
+
+
+class NotPayable(DomainError):
+    """Nothing is to be paid here any more."""
+
+    code = "not_payable"
+    constraints = ("payments_carttransaction_payment_status_follows_lifecycle",)
+
+
+class FileRefused(DomainError):
+    """This file cannot be taken as a proof of payment."""
+
+    code = "file_refused"
+    status = 400
+
+    def __init__(self, detail: str = "", **extra: object) -> None:
+        super().__init__(detail, errors={"file": [str(detail)]}, **extra)
+
+
+class FileTooLarge(DomainError):
+    """This file is too large."""
+
+    code = "file_too_large"
+    status = 413
+
+
+class QuotaExceeded(DomainError):
+    """Too much has been uploaded in the last 30 days."""
+
+    code = "quota_exceeded"
+    status = 409

@@ -1,0 +1,107 @@
+"""Statuses of carts, items, transactions and proofs, and how items mirror bookings."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from audit.lifecycle import Lifecycle
+from bookings.lifecycle import BookingStatus as B
+
+
+class CartStatus(TextChoices):
+    OPEN = "open", _("open")
+    CHECKED_OUT = "checked_out", _("checked out")
+
+
+class ItemStatus(TextChoices):
+    IN_CART = "in_cart", _("in the cart")
+    CHECKED_OUT = "checked_out", _("checked out")
+    APPROVED = "approved", _("approved")
+    REJECTED = "rejected", _("rejected")
+    EXPIRED = "expired", _("expired")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class TransactionStatus(TextChoices):
+    PENDING = "pending", _("pending")
+    UNDER_REVIEW = "under_review", _("under review")
+    APPROVED = "approved", _("approved")
+    REJECTED = "rejected", _("rejected")
+    EXPIRED = "expired", _("expired")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class ProofStatus(TextChoices):
+    SUBMITTED = "submitted", _("submitted")
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+
+
+class PaymentMethod(TextChoices):
+    PAY_NOW = "pay_now", _("pay now, by proof of payment")
+    PAY_ON_ARRIVAL = "pay_on_arrival", _("pay on arrival")
+    FREE = "free", _("free")
+
+
+class PaymentStatus(TextChoices):
+    PENDING = "pending", _("pending")
+    PAID = "paid", _("paid")
+    FAILED = "failed", _("failed")
+
+
+# Which payment status each method knows (B10).
+METHOD_STATUSES = {
+    PaymentMethod.PAY_NOW: {PaymentStatus.PENDING, PaymentStatus.PAID, PaymentStatus.FAILED},
+    PaymentMethod.PAY_ON_ARRIVAL: {PaymentStatus.PENDING, PaymentStatus.PAID},
+    PaymentMethod.FREE: {PaymentStatus.PAID},
+}
+
+T, I = TransactionStatus, ItemStatus
+
+UNDECIDED = (T.PENDING, T.UNDER_REVIEW)
+LIVE_ITEMS = (I.IN_CART, I.CHECKED_OUT, I.APPROVED)
+
+CART = Lifecycle("cart", ("check_out", {CartStatus.OPEN}, CartStatus.CHECKED_OUT))
+
+ITEM = Lifecycle(
+    "cart item",
+    ("check_out", {I.IN_CART}, I.CHECKED_OUT),
+    ("approve", {I.CHECKED_OUT}, I.APPROVED),
+    ("reject", {I.CHECKED_OUT}, I.REJECTED),
+    ("expire", {I.IN_CART, I.CHECKED_OUT}, I.EXPIRED),
+    ("cancel", {I.IN_CART, I.CHECKED_OUT, I.APPROVED}, I.CANCELLED),
+)
+
+TRANSACTION = Lifecycle(
+    "cart transaction",
+    ("submit_proof", {T.PENDING}, T.UNDER_REVIEW),
+    ("approve", {T.PENDING, T.UNDER_REVIEW}, T.APPROVED),
+    ("reject", {T.PENDING, T.UNDER_REVIEW}, T.REJECTED),
+    ("expire", {T.PENDING, T.UNDER_REVIEW}, T.EXPIRED),
+    ("cancel", {T.PENDING, T.UNDER_REVIEW, T.APPROVED}, T.CANCELLED),
+)
+
+PROOF = Lifecycle(
+    "proof of payment",
+    ("accept", {ProofStatus.SUBMITTED}, ProofStatus.ACCEPTED),
+    ("reject", {ProofStatus.SUBMITTED}, ProofStatus.REJECTED),
+)
+
+PAYMENT = Lifecycle(
+    "payment",
+    ("pay", {PaymentStatus.PENDING}, PaymentStatus.PAID),
+    ("fail", {PaymentStatus.PENDING}, PaymentStatus.FAILED),
+)
+
+# The status of an item is a function of the status of its booking (A7).
+ITEM_OF_BOOKING: dict[str, str] = {
+    B.HELD: I.IN_CART,
+    B.PENDING: I.CHECKED_OUT,
+    B.CONFIRMED: I.APPROVED,
+    B.RESCHEDULE_PROPOSED: I.APPROVED,
+    B.CHECKED_IN: I.APPROVED,
+    B.COMPLETED: I.APPROVED,
+    B.NO_SHOW: I.APPROVED,
+    B.REJECTED: I.REJECTED,
+    B.EXPIRED: I.EXPIRED,
+    B.CANCELLED: I.CANCELLED,
+}

@@ -1,0 +1,88 @@
+"""Every row lock of this app, named; the order is in ``bookings/locks.py``.
+
+An item has no lock of its own: whoever changes one holds the lock of its booking.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q
+
+from audit.errors import NotFound
+from bookings import locks as booking_locks
+from bookings.models import Booking, Customer
+from payments.lifecycle import CartStatus, ItemStatus
+from payments.models import Cart, CartItem, CartTransaction
+
+
+def open_cart(customer: Customer) -> Cart | None:
+    """Lock a customer's open cart, if there is one."""
+    return (
+        Cart.objects.select_for_update(no_key=True)
+        .filter(customer=customer, status=CartStatus.OPEN)
+        .first()
+    )
+
+
+def open_cart_or_new(customer: Customer, *, now: datetime) -> Cart:
+    """Lock a customer's open cart, made if there is none."""
+    cart = open_cart(customer)
+    while cart is None:
+        new = Cart(organization_id=customer.organization_id, customer=customer, created_at=now)
+        Cart.objects.bulk_create([new], ignore_conflicts=True)  # two first items at once
+        cart = open_cart(customer)
+    return cart
+
+
+def items_in(cart: Cart) -> list[CartItem]:
+    """The items of a locked cart with their bookings; nobody adds or removes meanwhile."""
+    return list(
+        CartItem.objects.filter(cart=cart, status=ItemStatus.IN_CART)
+        .select_related("booking__slot__resource", "booking__customer")
+        .order_by("created_at", "pk")
+    )
+
+
+def bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
+    """Lock the bookings of a transaction; whose they are never changes after checkout."""
+    return booking_locks.bookings_where(Q(cart_item__transaction_id=transaction_id))
+
+
+def slots_and_bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
+    """Lock the slots of a transaction's bookings, then the bookings."""
+    slot_ids = CartItem.objects.filter(transaction_id=transaction_id).values_list(
+        "booking__slot_id", flat=True
+    )
+    booking_locks.slots(slot_ids)
+    return bookings_of(transaction_id)
+
+
+def transaction(transaction_id: uuid.UUID, *, organization_id: uuid.UUID) -> CartTransaction:
+    """Lock one transaction of an organisation."""
+    found = (
+        CartTransaction.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("customer", "organization")
+        .filter(pk=transaction_id, organization_id=organization_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such transaction.")
+    return found
+
+
+def transactions(ids: Iterable[uuid.UUID]) -> list[CartTransaction]:
+    """Lock transactions, by primary key."""
+    return list(
+        CartTransaction.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("customer", "organization")
+        .filter(pk__in=set(ids))
+        .order_by("pk")
+    )
+
+
+def quota_of(customer_id: uuid.UUID) -> None:
+    """Count uploads of one customer one after the other, until this transaction ends."""
+    Customer.objects.select_for_update(no_key=True).only("pk").get(pk=customer_id)

@@ -1,0 +1,27 @@
+"""What each role may do with money."""
+
+from bookings.models import Role
+from bookings.permissions import DESK, EVERYBODY, LEADERS, grant
+
+
+def register() -> None:
+    staff = [r for r in EVERYBODY if r != Role.PROVIDER]
+    grant(
+        staff,
+        "payments.view_carttransaction",
+        "payments.view_cartitem",
+        "payments.view_price",
+        "payments.view_proof",
+        "payments.view_paymentpolicy",
+    )
+    grant([*LEADERS, Role.REVIEWER], "payments.approve_carttransaction")
+    grant([*DESK, Role.REVIEWER], "payments.change_carttransaction")
+    grant(DESK, "payments.take_payment_carttransaction")
+    grant(
+        LEADERS,
+        "payments.add_price",
+        "payments.change_price",
+        "payments.delete_price",
+        "payments.change_paymentpolicy",
+        "payments.add_paymentpolicy",
+    )

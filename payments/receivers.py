@@ -1,0 +1,51 @@
+"""What payments follows when bookings move, in the same transaction (A7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bookings import signals
+from bookings.models import Booking
+from payments import locks, transitions
+from payments.lifecycle import ITEM_OF_BOOKING, LIVE_ITEMS, TRANSACTION
+from payments.models import CartItem
+
+
+def connect() -> None:
+    signals.bookings_moved.connect(items_follow, dispatch_uid="payments.items_follow")
+
+
+def items_follow(
+    bookings: Sequence[Booking], move: str, now: datetime, reason: str, **kwargs: Any
+) -> None:
+    """Items mirror their bookings; the last one gone takes its transaction with it."""
+    changed = transitions.mirror_items(
+        [b.pk for b in bookings], ITEM_OF_BOOKING[bookings[0].status]
+    )
+    if changed and move in ("cancel", "expire"):
+        _end_empty_transactions(bookings, move, now=now, reason=reason)
+
+
+def _end_empty_transactions(
+    bookings: Sequence[Booking], move: str, *, now: datetime, reason: str
+) -> None:
+    ids = set(
+        CartItem.objects.filter(
+            booking__in=[b.pk for b in bookings], transaction__isnull=False
+        ).values_list("transaction_id", flat=True)
+    )
+    if not ids:
+        return
+    touched = locks.transactions(ids)
+    alive = set(
+        CartItem.objects.filter(transaction__in=ids, status__in=LIVE_ITEMS).values_list(
+            "transaction_id", flat=True
+        )
+    )
+    empty = [t for t in touched if t.pk not in alive and TRANSACTION.allows(move, t.status)]
+    if empty:
+        transitions.move(empty, move, ended_at=now, decision_reason=reason)
+        for transaction in empty:
+            transitions.decide_proofs(transaction, "reject")

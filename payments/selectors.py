@@ -1,0 +1,103 @@
+"""Reads, scoped to an organisation."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from bookings.models import Customer, Role, Slot
+from bookings.selectors import Viewer
+from payments.lifecycle import CartStatus, ItemStatus
+from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Price, Proof
+from payments.prices import Quote, quote
+
+
+def price_rules(resource_ids: Iterable[uuid.UUID]) -> list[Price]:
+    """Every price of some resources."""
+    return list(Price.objects.filter(resource__in=set(resource_ids)))
+
+
+def price_rules_of_slot(slot_id: uuid.UUID) -> list[Price]:
+    """Every price of a slot's resource, before the slot itself is read and locked."""
+    return list(Price.objects.filter(resource__slots=slot_id).order_by())
+
+
+def quotes(slots: Sequence[Slot], units: int = 1) -> dict[uuid.UUID, Quote]:
+    """What one booking for ``units`` people costs in each slot; one statement."""
+    rules = price_rules(s.resource_id for s in slots)
+    return {s.pk: quote(s, units, rules) for s in slots}
+
+
+def policy_of(organization_id: uuid.UUID) -> PaymentPolicy:
+    """How an organisation is paid; the defaults if it never said."""
+    found = PaymentPolicy.objects.filter(pk=organization_id).first()
+    return found or PaymentPolicy(organization_id=organization_id)
+
+
+def open_cart(customer: Customer) -> Cart | None:
+    """A customer's open cart with its items, their bookings and slots."""
+    items = (
+        CartItem.objects.filter(status=ItemStatus.IN_CART)
+        .select_related("booking__slot__resource")
+        .order_by("created_at", "pk")
+    )
+    return (
+        Cart.objects.filter(customer=customer, status=CartStatus.OPEN)
+        .prefetch_related(Prefetch("items", queryset=items, to_attr="in_cart"))
+        .first()
+    )
+
+
+def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:
+    """The transactions a person may see: staff the organisation's, customers their own.
+
+    Providers see no money but their own orders.
+    """
+    found = CartTransaction.objects.filter(organization=viewer.organization)
+    if not viewer.is_staff or viewer.role == Role.PROVIDER:
+        found = found.filter(customer=viewer.customer) if viewer.customer else found.none()
+    return with_parts(found)
+
+
+def with_parts(found: QuerySet[CartTransaction]) -> QuerySet[CartTransaction]:
+    """Transactions with items, bookings and proofs, in three statements for any number."""
+    items = CartItem.objects.select_related(
+        "booking__slot__resource", "booking__customer", "booking__check_in_code"
+    ).order_by("created_at", "pk")
+    return found.select_related("customer").prefetch_related(
+        Prefetch("items", queryset=items),
+        Prefetch("proofs", queryset=Proof.objects.order_by("uploaded_at", "pk")),
+    )
+
+
+def proofs(viewer: Viewer) -> QuerySet[Proof]:
+    """The proofs a person may download."""
+    found = Proof.objects.filter(organization=viewer.organization)
+    if viewer.is_staff and viewer.role != Role.PROVIDER:
+        return found
+    return found.filter(customer=viewer.customer) if viewer.customer else found.none()
+
+
+def uploaded_bytes(customer_id: uuid.UUID, *, since: datetime) -> int:
+    """How much a customer has uploaded since then."""
+    return sum(
+        Proof.objects.filter(customer_id=customer_id, uploaded_at__gte=since).values_list(
+            "size", flat=True
+        )
+    )
+
+
+def belongs_to(transaction: CartTransaction, viewer: Viewer) -> bool:
+    """Whether a transaction is this person's own order."""
+    return viewer.customer is not None and transaction.customer_id == viewer.customer.pk
+
+
+def waiting_for_review(organization_ids: set[uuid.UUID] | None) -> Q:
+    """The condition of the review queue."""
+    condition = Q(status="under_review")
+    if organization_ids is not None:
+        condition &= Q(organization_id__in=organization_ids)
+    return condition

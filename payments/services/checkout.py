@@ -1,0 +1,249 @@
+"""From a cart to a transaction with pending bookings, all or nothing (A2)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+
+from audit import outbox
+from audit.context import Actor, audited
+from audit.errors import Invalid
+from audit.observability.operations import operation
+from audit.sql import update_rows
+from bookings import locks as booking_locks
+from bookings import transitions as booking_transitions
+from bookings.errors import HoldExpired
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, Customer, Organization
+from payments import locks, notices, selectors
+from payments.errors import CartEmpty, MethodNotOffered, MixedCurrencies
+from payments.lifecycle import CART, PaymentMethod, PaymentStatus
+from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy
+from payments.prices import Quote, quote
+from payments.services import decisions
+from payments.services.carts import check_units
+
+LONGEST_NOTE = 2_000
+
+
+def check_out(
+    *,
+    organization: Organization,
+    customer: Customer,
+    payment_method: str,
+    note: str = "",
+    actor: Actor,
+    now: datetime,
+) -> CartTransaction:
+    """Turn the open cart into one transaction and one pending booking per item.
+
+    Prices, tax and discount are frozen on the items now. What is free, or paid on arrival
+    where the organisation confirms that at once, is approved in the same transaction.
+
+    Raises:
+        CartEmpty: there is no item.
+        HoldExpired: an item's hold ran out; ``items`` says which. Nothing is changed.
+        MethodNotOffered, MixedCurrencies: see there.
+    """
+    if len(note) > LONGEST_NOTE:
+        raise Invalid(f"A note has at most {LONGEST_NOTE} characters.", field="note")
+    with (
+        operation("cart.check_out", actor=actor, customer=str(customer.pk)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason="checkout"),
+    ):
+        cart = locks.open_cart(customer)
+        items = locks.items_in(cart) if cart else []
+        if not cart or not items:
+            raise CartEmpty("Put something into the cart first.")
+        booking_locks.slots({i.booking.slot_id for i in items})
+        bookings = {b.pk: b for b in booking_locks.bookings(i.booking_id for i in items)}
+        for item in items:
+            item.booking = bookings[item.booking_id]
+        _check_holds(items, now=now)
+        made = _check_out_items(
+            organization, customer, items, method=payment_method, note=note, actor=actor, now=now
+        )
+        Cart.objects.filter(pk=cart.pk).update(status=CART.target("check_out"), checked_out_at=now)
+        op.rows = 2 + 2 * len(items)
+    return made
+
+
+def book(
+    *,
+    organization: Organization,
+    customer: Customer,
+    slot_id: uuid.UUID,
+    units: int,
+    payment_method: str,
+    note: str = "",
+    actor: Actor,
+    now: datetime,
+) -> CartTransaction:
+    """Book one slot directly, without a cart: what is free or paid on arrival.
+
+    Raises:
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        MethodNotOffered: pay now needs the cart.
+    """
+    check_units(units)
+    if payment_method == PaymentMethod.PAY_NOW:
+        raise MethodNotOffered("What is paid in advance is booked through the cart.")
+    with (
+        operation("booking.book", actor=actor, slot=str(slot_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason="booked directly"),
+    ):
+        slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        held_until = now + timedelta(minutes=organization.hold_minutes)
+        booking = booking_transitions.hold(
+            slot, customer=customer, units=units, held_until=held_until, now=now
+        )
+        item = CartItem(organization_id=organization.pk, booking=booking, created_at=now)
+        made = _check_out_items(
+            organization,
+            customer,
+            [item],
+            method=payment_method,
+            note=note,
+            actor=actor,
+            now=now,
+            new_items=True,
+        )
+        op.rows = 3
+    return made
+
+
+def _check_holds(items: Sequence[CartItem], *, now: datetime) -> None:
+    late = [
+        i
+        for i in items
+        if i.booking.status != BookingStatus.HELD or (i.booking.held_until or now) <= now
+    ]
+    if late:
+        raise HoldExpired(
+            f"The hold on {len(late)} of {len(items)} items has run out. Remove what has run out"
+            " and add it again if there is still room.",
+            items=[str(i.pk) for i in late],
+        )
+
+
+def _check_out_items(
+    organization: Organization,
+    customer: Customer,
+    items: Sequence[CartItem],
+    *,
+    method: str,
+    note: str,
+    actor: Actor,
+    now: datetime,
+    new_items: bool = False,
+) -> CartTransaction:
+    policy = selectors.policy_of(organization.pk)
+    rules = selectors.price_rules(i.booking.slot.resource_id for i in items)
+    quotes = [quote(i.booking.slot, i.booking.units, rules) for i in items]
+    total = sum((q.amount for q in quotes), Decimal("0.00"))
+    method = _method(method, total, policy)
+    bookings = [i.booking for i in items]
+    due_at = _due_at(method, bookings, organization, now=now)
+    made = CartTransaction(
+        organization=organization,
+        customer=customer,
+        payment_method=method,
+        payment_status=PaymentStatus.PAID
+        if method == PaymentMethod.FREE
+        else PaymentStatus.PENDING,
+        paid_at=now if method == PaymentMethod.FREE else None,
+        amount=total,
+        tax=sum((q.tax for q in quotes), Decimal("0.00")),
+        discount=sum((q.discount for q in quotes), Decimal("0.00")),
+        currency=_currency(quotes),
+        note=note,
+        due_at=due_at,
+        created_at=now,
+    )
+    made.save(force_insert=True)
+    _freeze(items, quotes, made, new=new_items)
+    booking_transitions.request(bookings, pending_until=due_at, now=now)
+    outbox.emit_many(
+        [
+            notices.to_customer(
+                "transaction.received", made, bookings, payment_instructions=policy.instructions
+            )
+        ]
+    )
+    at_once = {
+        PaymentMethod.FREE: policy.confirms_free,
+        PaymentMethod.PAY_ON_ARRIVAL: policy.confirms_pay_on_arrival,
+    }
+    if at_once.get(PaymentMethod(method)):
+        decisions.approve_locked(
+            made, bookings, actor=Actor.system("payment policy"), now=now, reason="by policy"
+        )
+    return made
+
+
+def _method(method: str, total: Decimal, policy: PaymentPolicy) -> str:
+    if total == 0:
+        return PaymentMethod.FREE
+    offered = {
+        PaymentMethod.PAY_NOW: policy.accepts_pay_now,
+        PaymentMethod.PAY_ON_ARRIVAL: policy.accepts_pay_on_arrival,
+    }
+    if method == PaymentMethod.FREE:
+        raise MethodNotOffered(f"This costs {total}; choose how to pay.", amount=str(total))
+    if not offered.get(PaymentMethod(method)):
+        raise MethodNotOffered("This organisation does not take payment that way.")
+    return method
+
+
+def _currency(quotes: Sequence[Quote]) -> str:
+    paid = {q.currency for q in quotes if q.amount} or {quotes[0].currency}
+    if len(paid) > 1:
+        raise MixedCurrencies(f"Check out {' and '.join(sorted(paid))} separately.")
+    return paid.pop()
+
+
+def _due_at(
+    method: str, bookings: Sequence[Booking], organization: Organization, *, now: datetime
+) -> datetime:
+    """When pending bookings expire: the organisation's hours, but never past the first start."""
+    latest = now + timedelta(hours=organization.pending_hours)
+    first = min(b.slot.starts_at for b in bookings)
+    return first if method != PaymentMethod.PAY_NOW else min(latest, first)
+
+
+FROZEN = (
+    "transaction",
+    "price_name",
+    "unit_price",
+    "quantity",
+    "discount",
+    "tax_percent",
+    "tax",
+    "amount",
+    "currency",
+)
+
+
+def _freeze(
+    items: Sequence[CartItem], quotes: Sequence[Quote], made: CartTransaction, *, new: bool
+) -> None:
+    for item, q in zip(items, quotes, strict=True):
+        item.transaction = made
+        item.price_name, item.unit_price, item.quantity = q.name, q.unit_price, q.quantity
+        item.discount, item.tax_percent, item.tax = q.discount, q.tax_percent, q.tax
+        item.amount, item.currency = q.amount, q.currency
+    if new:
+        CartItem.objects.bulk_create(items)
+        return
+    fields = [CartItem._meta.get_field(name) for name in FROZEN]
+    update_rows(
+        CartItem,
+        FROZEN,
+        [[i.pk, *(getattr(i, f.attname) for f in fields)] for i in items],  # type: ignore[union-attr]
+    )

@@ -1,0 +1,221 @@
+"""Approve, reject, cancel: transaction, bookings, items, codes and proofs together (A4, A5, A7)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from audit import outbox
+from audit.context import Actor, audited
+from audit.errors import Invalid
+from audit.observability.operations import operation
+from bookings import transitions as booking_transitions
+from bookings.errors import BookingOver
+from bookings.lifecycle import BOOKING, BookingStatus
+from bookings.models import Booking
+from bookings.services.bookings import check_version
+from payments import locks, notices, selectors, transitions
+from payments.errors import NotPayable, OwnTransaction, ProofMissing
+from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
+from payments.models import CartTransaction
+
+LONGEST_REASON = 1_000
+
+
+def approve(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    version: int | None = None,
+) -> CartTransaction:
+    """Approve a transaction; every booking in it is confirmed and gets its code.
+
+    Raises:
+        AlreadyDecided: somebody was faster, or it has expired. Nothing is changed.
+        OwnTransaction: staff do not approve their own order.
+        ProofMissing: paid in advance, no proof, and the organisation wants one.
+        StaleVersion: it changed since the caller read ``version``.
+    """
+    with (
+        operation(
+            "transaction.approve",
+            actor=actor,
+            transaction=str(transaction_id),
+            alert_on_failure=True,
+        ) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        bookings = locks.bookings_of(transaction_id)
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        transitions.check(found, "approve")
+        check_version(found, version)
+        _not_own(found, actor)
+        _has_proof(found)
+        op.rows = approve_locked(found, bookings, actor=actor, now=now, reason=reason)
+    return found
+
+
+def approve_locked(
+    found: CartTransaction,
+    bookings: Sequence[Booking],
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> int:
+    """The steps of an approval on locked rows; returns how many rows changed."""
+    pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+    booking_transitions.confirm(pending, now=now)
+    changes = transitions.decided(actor, now=now, reason=reason)
+    if found.payment_method == PaymentMethod.PAY_NOW:
+        changes |= {"payment_status": PaymentStatus.PAID, "paid_at": now}
+    transitions.move([found], "approve", **changes)
+    accepted = transitions.decide_proofs(found, "accept")
+    outbox.emit_many([notices.to_customer("transaction.approved", found, pending)])
+    return 1 + 3 * len(pending) + accepted
+
+
+def reject(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    version: int | None = None,
+) -> CartTransaction:
+    """Reject a transaction with a reason; its seats go back at once.
+
+    Raises:
+        AlreadyDecided, OwnTransaction, StaleVersion: see ``approve``.
+        Invalid: no reason.
+    """
+    check_reason(reason)
+    with (
+        operation(
+            "transaction.reject",
+            actor=actor,
+            transaction=str(transaction_id),
+            alert_on_failure=True,
+        ) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        bookings = locks.slots_and_bookings_of(transaction_id)
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        transitions.check(found, "reject")
+        check_version(found, version)
+        _not_own(found, actor)
+        pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+        booking_transitions.reject(pending, now=now, reason=reason)
+        changes = transitions.decided(actor, now=now, reason=reason)
+        if found.payment_method == PaymentMethod.PAY_NOW:
+            changes["payment_status"] = PaymentStatus.FAILED
+        transitions.move([found], "reject", ended_at=now, **changes)
+        transitions.decide_proofs(found, "reject")
+        outbox.emit_many(
+            [notices.to_customer("transaction.rejected", found, pending, reason=reason)]
+        )
+        op.rows = 1 + 2 * len(pending)
+    return found
+
+
+def cancel(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    version: int | None = None,
+) -> CartTransaction:
+    """Cancel a transaction with every booking in it that is still live.
+
+    Raises:
+        AlreadyDecided: it has ended.
+        BookingOver: somebody is checked in, or it has started and the actor is a customer.
+    """
+    check_reason(reason)
+    with (
+        operation("transaction.cancel", actor=actor, transaction=str(transaction_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        bookings = locks.slots_and_bookings_of(transaction_id)
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        transitions.check(found, "cancel")
+        check_version(found, version)
+        live = [b for b in bookings if BOOKING.allows("cancel", b.status)]
+        if len(live) < sum(b.is_live for b in bookings):
+            raise BookingOver("Somebody has checked in already; cancel the other bookings singly.")
+        if actor.kind == "customer" and any(b.slot.starts_at <= now for b in live):
+            raise BookingOver("A booking has started already; ask the staff.")
+        # The last booking takes the transaction with it (payments/receivers.py).
+        booking_transitions.cancel(live, now=now, reason=reason, tell=False)
+        found.refresh_from_db()
+        outbox.emit_many([notices.to_customer("transaction.cancelled", found, live, reason=reason)])
+        op.rows = 1 + 2 * len(live)
+    return found
+
+
+def take_payment(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+) -> CartTransaction:
+    """Note that a customer has paid on arrival.
+
+    Raises:
+        NotPayable: it is paid already, not approved, or paid in another way.
+    """
+    with (
+        operation("transaction.take_payment", actor=actor, transaction=str(transaction_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=note or "paid on arrival"),
+    ):
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        if found.payment_method != PaymentMethod.PAY_ON_ARRIVAL:
+            raise NotPayable("This transaction is not paid on arrival.")
+        if found.status != "approved" or found.payment_status != PaymentStatus.PENDING:
+            raise NotPayable(
+                f"It is {found.get_status_display()} and its payment is"
+                f" {found.get_payment_status_display()}."
+            )
+        CartTransaction.objects.filter(pk=found.pk).update(
+            payment_status=PaymentStatus.PAID, paid_at=now
+        )
+        found.payment_status, found.paid_at = PaymentStatus.PAID, now
+        found.version += 1
+        op.rows = 1
+    return found
+
+
+def check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("Say why: the customer will read it.", field="reason")
+    if len(reason) > LONGEST_REASON:
+        raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="reason")
+
+
+def _not_own(found: CartTransaction, actor: Actor) -> None:
+    if actor.id is not None and found.customer.user_id == actor.id:
+        raise OwnTransaction("Ask a colleague: nobody decides on their own order.")
+
+
+def _has_proof(found: CartTransaction) -> None:
+    if found.payment_method != PaymentMethod.PAY_NOW:
+        return
+    if found.proofs.filter(status=ProofStatus.SUBMITTED).exists():
+        return
+    if selectors.policy_of(found.organization_id).proof_required:
+        raise ProofMissing("Wait for the customer's proof of payment, or reject the transaction.")

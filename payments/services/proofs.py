@@ -1,0 +1,146 @@
+"""Proofs of payment: file, row, transaction and bookings change together (A3)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from audit import outbox
+from audit.context import Actor, audited
+from audit.errors import Invalid, NotFound
+from audit.observability.operations import operation
+from bookings import transitions as booking_transitions
+from bookings.lifecycle import BookingStatus
+from bookings.models import Customer
+from payments import locks, notices, selectors, transitions
+from payments.errors import AlreadyDecided, NotPayable, QuotaExceeded
+from payments.files import StoredFile
+from payments.lifecycle import UNDECIDED, PaymentMethod, TransactionStatus
+from payments.models import CartItem, Proof
+from payments.models.price import MOST
+from payments.models.proof import proof_storage
+
+QUOTA_DAYS = 30
+GRACE_SECONDS = 3600
+
+
+def submit(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    customer: Customer,
+    file: StoredFile,
+    booking_id: uuid.UUID | None = None,
+    amount: Decimal | None = None,
+    reference: str = "",
+    actor: Actor,
+    now: datetime,
+) -> Proof:
+    """Add a proof to a customer's own transaction and put it under review.
+
+    While it is under review no clock runs on its bookings. ``file`` comes from
+    ``files.stored(files.examine(...))`` and stays only if this commits.
+
+    Raises:
+        NotFound: not this customer's.
+        AlreadyDecided: the transaction is not waiting for payment any more.
+        NotPayable: it is not paid by proof.
+        QuotaExceeded: more than ``settings.PROOF_QUOTA_BYTES`` in 30 days.
+    """
+    if amount is not None and not 0 < amount <= MOST:
+        raise Invalid(f"An amount is more than 0 and at most {MOST}.", field="amount")
+    if len(reference) > 100:
+        raise Invalid("A payment reference has at most 100 characters.", field="reference")
+    with (
+        operation("proof.submit", actor=actor, transaction=str(transaction_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason="proof of payment"),
+    ):
+        locks.quota_of(customer.pk)
+        bookings = locks.bookings_of(transaction_id)
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        if found.customer_id != customer.pk:
+            raise NotFound("There is no such transaction.")
+        if found.payment_method != PaymentMethod.PAY_NOW:
+            raise NotPayable("This transaction needs no proof of payment.")
+        if found.status not in UNDECIDED:
+            raise AlreadyDecided(
+                f"Transaction {found.reference} is {found.get_status_display()} already.",
+                transaction_status=found.status,
+            )
+        _check_quota(customer, len(file.clean.content), now=now)
+        proof = Proof(
+            organization_id=organization_id,
+            customer=customer,
+            transaction=found,
+            booking_id=booking_id,
+            file=file.name,
+            content_type=file.clean.content_type,
+            size=len(file.clean.content),
+            sha256=file.clean.sha256,
+            original_name=file.clean.original_name,
+            amount=amount,
+            reference=reference,
+            uploaded_at=now,
+        )
+        proof.save(force_insert=True)
+        if found.status == TransactionStatus.PENDING:
+            transitions.move([found], "submit_proof", submitted_at=now)
+            pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+            booking_transitions.set_deadline(pending, pending_until=None)
+        outbox.emit_many([notices.to_customer("proof.received", found, bookings)])
+        file.keep_on_commit()
+        op.rows = 2 + len(bookings)
+    return proof
+
+
+def transaction_of_booking(*, booking_id: uuid.UUID, customer: Customer) -> uuid.UUID:
+    """The transaction a customer's booking is paid in.
+
+    Raises:
+        NotFound: not this customer's.
+        NotPayable: it is still in the cart.
+    """
+    item = CartItem.objects.filter(booking=booking_id, booking__customer=customer).first()
+    if item is None:
+        raise NotFound("There is no such booking.")
+    if item.transaction_id is None:
+        raise NotPayable("Check the cart out first.")
+    return item.transaction_id
+
+
+def _check_quota(customer: Customer, size: int, *, now: datetime) -> None:
+    used = selectors.uploaded_bytes(customer.pk, since=now - timedelta(days=QUOTA_DAYS))
+    if used + size > settings.PROOF_QUOTA_BYTES:
+        raise QuotaExceeded(
+            f"{settings.PROOF_QUOTA_BYTES // 1024 // 1024} MB in {QUOTA_DAYS} days is the most."
+        )
+
+
+def orphan_files(*, older_than_seconds: int = GRACE_SECONDS) -> list[str]:
+    """Stored files that no proof names, left by a process that died on the way."""
+    root = Path(proof_storage().path(""))
+    if not root.exists():
+        return []
+    latest = time.time() - older_than_seconds
+    names = {
+        str(p.relative_to(root))
+        for p in root.rglob("*")
+        if p.is_file() and p.stat().st_mtime <= latest
+    }
+    named = set(Proof.objects.filter(file__in=names).values_list("file", flat=True))
+    return sorted(names - named)
+
+
+def remove_orphans(*, older_than_seconds: int = GRACE_SECONDS) -> int:
+    """Delete stored files that no proof names and that are older than an hour."""
+    found = orphan_files(older_than_seconds=older_than_seconds)
+    for name in found:
+        proof_storage().delete(name)
+    return len(found)

@@ -1,0 +1,73 @@
+"""Real PostgreSQL and Valkey for every test; each worker has databases of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.test import TransactionTestCase
+
+from config.embedded import Servers
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = (ROOT / os.environ.get("HOLDFAST_TEST_DATA", "var/test")).resolve()
+_servers: Servers | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers once, in the process that owns the run and not in its workers."""
+    global _servers
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _servers = Servers.where_unset(BASE, os.environ, durable=False)
+        _servers.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers is not None:
+        _servers.stop()
+
+
+KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def _empty_tables(self: TransactionTestCase) -> None:
+    """Empty every table after a test with real transactions.
+
+    The trail refuses TRUNCATE from everybody, so the function that refuses is relaxed and put
+    back within the transaction that empties; no other session ever sees it relaxed.
+    """
+    connection = connections["default"]
+    tables = sorted(set(connection.introspection.table_names()) - KEPT)
+    names = ", ".join(f'"{t}"' for t in tables)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef('audit_refuse_change'::regproc)")
+        refuse = cursor.fetchone()[0]
+        cursor.execute(
+            "BEGIN; CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger"
+            " LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+            f" TRUNCATE {names}; {refuse}; COMMIT;"
+        )
+
+
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _private_files(settings: object, tmp_path: Path) -> Iterator[None]:
+    """Proofs of each test lie in a folder of its own."""
+    from django.core.files.storage import storages
+
+    location = tmp_path / "proofs"
+    settings.STORAGES = {  # type: ignore[attr-defined]
+        **settings.STORAGES,  # type: ignore[attr-defined]
+        "proofs": {
+            **settings.STORAGES["proofs"],  # type: ignore[attr-defined]
+            "OPTIONS": {**settings.STORAGES["proofs"]["OPTIONS"], "location": str(location)},  # type: ignore[attr-defined]
+        },
+    }
+    storages._storages.clear()  # type: ignore[attr-defined]
+    yield
+    storages._storages.clear()  # type: ignore[attr-defined]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class WaitlistConfig(AppConfig):
+    """Entries and offers."""
+
+    name = "waitlist"
+    default_auto_field = "django.db.models.BigAutoField"
