@@ -44,9 +44,14 @@ class Trail(HistoricalRecords):
     Args:
         excluded: names of fields that are derived by the database (counters), kept out of
             the trail because each is provable from rows that are in it.
+        counted: a trigger of another table keeps some of ``excluded``. Its updates write no
+            line, so the trail's trigger is not even called for them.
     """
 
-    def __init__(self, *, excluded: Iterable[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *, excluded: Iterable[str] = (), counted: bool = False, **kwargs: Any
+    ) -> None:
+        self.counted = counted
         kwargs.setdefault("bases", [AuditRecord])
         kwargs.setdefault("excluded_fields", list(excluded))
         kwargs.setdefault("history_id_field", models.BigAutoField())
@@ -55,13 +60,13 @@ class Trail(HistoricalRecords):
         super().__init__(**kwargs)
 
     def copy_fields(self, model: type[models.Model]) -> dict[str, Any]:
-        fields = super().copy_fields(model)
+        fields: dict[str, Any] = super().copy_fields(model)
         for field in fields.values():
             field.db_index = False  # one index over (object, line) below serves every reader
         return fields
 
     def get_meta_options(self, model: type[models.Model]) -> dict[str, Any]:
-        options = super().get_meta_options(model)
+        options: dict[str, Any] = super().get_meta_options(model)
         options["indexes"] = [
             models.Index(fields=[model._meta.pk.attname, "history_id"]),
             BrinIndex(fields=["history_date"]),
@@ -75,7 +80,8 @@ class Trail(HistoricalRecords):
     def finalize(self, sender: type[models.Model], **kwargs: Any) -> None:
         super().finalize(sender, **kwargs)
         if self.cls is sender:
-            pgtrigger.register(*(WriteTrail(kind) for kind in ("+", "~", "-")))(sender)
+            triggers = [WriteTrail("+"), WriteTrail("~", direct_only=self.counted), WriteTrail("-")]
+            pgtrigger.register(*triggers)(sender)
 
     def post_save(self, *args: Any, **kwargs: Any) -> None:
         """The trigger has written the line already."""
@@ -94,18 +100,20 @@ class WriteTrail(pgtrigger.Trigger):
     level = pgtrigger.Statement
     when = pgtrigger.After
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, direct_only: bool = False) -> None:
         self.kind = kind
+        direct = pgtrigger.Condition("pg_trigger_depth() = 0")
         super().__init__(
             name=_NAMES[kind],
             operation=_EVENTS[kind],
+            condition=direct if direct_only else None,
             referencing=pgtrigger.Referencing(
                 old="old_rows" if kind != "+" else None,
                 new="new_rows" if kind != "-" else None,
             ),
         )
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: Any) -> str:
         model = apps.get_model(model._meta.label)  # migrations pass one without a trail
         history = trail_of(model)._meta
         columns = [f.column for f in tracked_fields(model)]

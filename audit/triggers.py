@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pgtrigger
-from django.db import models
 
 from audit.lifecycle import Lifecycle
 
@@ -19,7 +20,7 @@ class FollowLifecycle(pgtrigger.FSM):
             condition=pgtrigger.AnyChange(field),
         )
 
-    def get_func(self, model: type[models.Model]) -> str:
+    def get_func(self, model: Any) -> str:
         column = model._meta.get_field(self.field).column
         allowed = ", ".join(f"'{a}:{b}'" for a, b in self.transitions)
         name = f"{model._meta.db_table}_{column}_follows_lifecycle"
@@ -30,7 +31,7 @@ class FollowLifecycle(pgtrigger.FSM):
             f" USING ERRCODE = 'check_violation', CONSTRAINT = '{name}'; END IF; RETURN NEW;"
         )
 
-    def get_declare(self, model: type[models.Model]) -> list[tuple[str, str]]:
+    def get_declare(self, model: Any) -> list[tuple[str, str]]:
         return []
 
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit.errors import NotFound
 from bookings.lifecycle import BookingStatus
@@ -147,7 +147,7 @@ def check_in_code(
     return found.filter(code_hash=code_hash).first()
 
 
-def _bookings():  # type: ignore[no-untyped-def]
+def _bookings() -> QuerySet[Booking]:
     return (
         Booking.objects.select_for_update(no_key=True, of=("self",))
         .select_related("slot__resource", "customer")

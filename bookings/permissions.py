@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -17,7 +18,7 @@ from bookings.models.organization import Role
 _granted: dict[str, set[str]] = defaultdict(set)
 
 
-def grant(roles: list[Role], *permissions: str) -> None:
+def grant(roles: Sequence[str], *permissions: str) -> None:
     """Let ``roles`` do ``permissions`` ("app.action_model")."""
     for role in roles:
         _granted[role].update(permissions)

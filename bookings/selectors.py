@@ -46,12 +46,12 @@ def viewer(user: User, slug: str) -> Viewer | None:
             work=FilteredRelation("memberships", condition=Q(memberships__user=user)),
             role=F("work__role"),
         )
-        .select_related("me")
+        .select_related("me")  # type: ignore[misc]
         .first()
     )
     if organization is None:
         return None
-    return Viewer(user, organization, organization.me, organization.role)  # type: ignore[attr-defined]
+    return Viewer(user, organization, organization.me, organization.role)
 
 
 def resources(organization_id: uuid.UUID) -> QuerySet[Resource]:

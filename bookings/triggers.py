@@ -7,6 +7,8 @@ then refuse what does not fit, on every path.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pgtrigger
 
 from bookings.lifecycle import LIVE, BookingStatus
@@ -62,7 +64,7 @@ def _count(old: bool, new: bool) -> str:
 
 def count_seats() -> list[pgtrigger.Trigger]:
     """The three triggers of a model with ``slot_id``, ``units`` and ``status``."""
-    common = {"level": pgtrigger.Statement, "when": pgtrigger.After}
+    common: dict[str, Any] = {"level": pgtrigger.Statement, "when": pgtrigger.After}
     return [
         pgtrigger.Trigger(
             name="count_seats_insert",

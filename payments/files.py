@@ -101,7 +101,7 @@ def _encode_anew(content: bytes, expected: str) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=list(FORMATS))
+            image: Image.Image = Image.open(io.BytesIO(content), formats=list(FORMATS))
             width, height = image.size
             if width * height > settings.PROOF_MAX_PIXELS:
                 raise FileRefused(

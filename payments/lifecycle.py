@@ -55,20 +55,20 @@ METHOD_STATUSES = {
     PaymentMethod.FREE: {PaymentStatus.PAID},
 }
 
-T, I = TransactionStatus, ItemStatus
+T, Item = TransactionStatus, ItemStatus
 
 UNDECIDED = (T.PENDING, T.UNDER_REVIEW)
-LIVE_ITEMS = (I.IN_CART, I.CHECKED_OUT, I.APPROVED)
+LIVE_ITEMS = (Item.IN_CART, Item.CHECKED_OUT, Item.APPROVED)
 
 CART = Lifecycle("cart", ("check_out", {CartStatus.OPEN}, CartStatus.CHECKED_OUT))
 
 ITEM = Lifecycle(
     "cart item",
-    ("check_out", {I.IN_CART}, I.CHECKED_OUT),
-    ("approve", {I.CHECKED_OUT}, I.APPROVED),
-    ("reject", {I.CHECKED_OUT}, I.REJECTED),
-    ("expire", {I.IN_CART, I.CHECKED_OUT}, I.EXPIRED),
-    ("cancel", {I.IN_CART, I.CHECKED_OUT, I.APPROVED}, I.CANCELLED),
+    ("check_out", {Item.IN_CART}, Item.CHECKED_OUT),
+    ("approve", {Item.CHECKED_OUT}, Item.APPROVED),
+    ("reject", {Item.CHECKED_OUT}, Item.REJECTED),
+    ("expire", {Item.IN_CART, Item.CHECKED_OUT}, Item.EXPIRED),
+    ("cancel", {Item.IN_CART, Item.CHECKED_OUT, Item.APPROVED}, Item.CANCELLED),
 )
 
 TRANSACTION = Lifecycle(
@@ -94,14 +94,14 @@ PAYMENT = Lifecycle(
 
 # The status of an item is a function of the status of its booking (A7).
 ITEM_OF_BOOKING: dict[str, str] = {
-    B.HELD: I.IN_CART,
-    B.PENDING: I.CHECKED_OUT,
-    B.CONFIRMED: I.APPROVED,
-    B.RESCHEDULE_PROPOSED: I.APPROVED,
-    B.CHECKED_IN: I.APPROVED,
-    B.COMPLETED: I.APPROVED,
-    B.NO_SHOW: I.APPROVED,
-    B.REJECTED: I.REJECTED,
-    B.EXPIRED: I.EXPIRED,
-    B.CANCELLED: I.CANCELLED,
+    B.HELD: Item.IN_CART,
+    B.PENDING: Item.CHECKED_OUT,
+    B.CONFIRMED: Item.APPROVED,
+    B.RESCHEDULE_PROPOSED: Item.APPROVED,
+    B.CHECKED_IN: Item.APPROVED,
+    B.COMPLETED: Item.APPROVED,
+    B.NO_SHOW: Item.APPROVED,
+    B.REJECTED: Item.REJECTED,
+    B.EXPIRED: Item.EXPIRED,
+    B.CANCELLED: Item.CANCELLED,
 }

@@ -1,10 +1,10 @@
 """What is booked: a court, a class, a doctor."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import Func, Value
 from django.utils.translation import gettext_lazy as _
 
-import pgtrigger
 from audit.history import Trail
 from audit.ids import uuid7
 from bookings.models.organization import Organization, validate_time_zone

@@ -49,7 +49,7 @@ class Slot(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
-    history = Trail(excluded=["taken_bookings", "taken_units"])
+    history = Trail(excluded=["taken_bookings", "taken_units"], counted=True)
 
     class Meta:
         verbose_name = _("slot")

@@ -23,5 +23,5 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["*"]
-THROTTLE_RATES = {scope: 1_000_000 for scope in THROTTLE_RATES}  # noqa: F405
-LOGGING["root"]["level"] = "CRITICAL"  # type: ignore[name-defined]  # noqa: F405
+THROTTLE_RATES = dict.fromkeys(THROTTLE_RATES, 1_000_000)
+LOGGING["root"]["level"] = "CRITICAL"
