@@ -17,7 +17,7 @@ from bookings.models.organization import Organization
 from bookings.models.slot import Slot
 from bookings.triggers import count_seats
 
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # nothing that is read or typed wrongly
+ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O, U: nothing read or typed wrongly
 
 
 def new_reference() -> str:
