@@ -9,7 +9,8 @@ CREATE OR REPLACE FUNCTION audit_context(
 ) LANGUAGE sql STABLE AS $$
     SELECT x.* FROM jsonb_to_record(COALESCE(
         NULLIF(current_setting('holdfast.audit', true), '')::jsonb,
-        jsonb_build_object('actor_kind', 'system', 'actor_label', 'SQL session of ' || session_user)
+        jsonb_build_object('actor_kind', 'system', 'actor_label', 'SQL session of ' || session_user
+            || COALESCE(' in ' || NULLIF(current_setting('application_name', true), ''), ''))
     )) AS x(actor_kind text, actor_id uuid, actor_label text, ip inet,
             user_agent text, request_id text, reason text)
 $$;
