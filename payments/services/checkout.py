@@ -16,7 +16,7 @@ from audit.observability.operations import operation
 from audit.sql import update_rows
 from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
-from bookings.errors import HoldExpired
+from bookings.errors import HoldExpired, SlotGone
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Organization
 from payments import locks, notices, selectors
@@ -60,7 +60,8 @@ def check_out(
         items = locks.items_in(cart) if cart else []
         if not cart or not items:
             raise CartEmpty("Put something into the cart first.")
-        booking_locks.slots({i.booking.slot_id for i in items})
+        # No seat changes hands, so the slots need no lock: whoever expires a hold on the spot
+        # waits for the lock of its booking like we do.
         bookings = {b.pk: b for b in booking_locks.bookings(i.booking_id for i in items)}
         for item in items:
             item.booking = bookings[item.booking_id]
@@ -124,6 +125,8 @@ def _check_holds(items: Sequence[CartItem], *, now: datetime) -> None:
         for i in items
         if i.booking.status != BookingStatus.HELD or (i.booking.held_until or now) <= now
     ]
+    if any(i.booking.slot.starts_at <= now for i in items):
+        raise SlotGone("A slot in your cart has started already; remove it.")
     if late:
         raise HoldExpired(
             f"The hold on {len(late)} of {len(items)} items has run out. Remove what has run out"
