@@ -1,0 +1,152 @@
+"""The demo's data: complete, consistent, and the same when it is made twice. Serves F4, A9."""
+
+import io
+import time
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pypdfium2
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Model
+from django.utils import timezone
+from PIL import Image
+
+from audit.consistency.runner import run_checks
+from audit.context import Actor
+from audit.history import tracked_models, trail_of
+from audit.models import OutboxEvent
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, Customer, Organization, Slot, User
+from config.management.commands.seed_demo import seed
+from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
+from payments.models import CartTransaction, Proof
+from payments.models.proof import proof_storage
+from payments.services.proofs import orphan_files
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rows_and_trails() -> dict[str, int]:
+    models: list[type[Model]] = [
+        *tracked_models(),
+        *(trail_of(m) for m in tracked_models()),
+        OutboxEvent,
+    ]
+    return {m._meta.db_table: m._default_manager.count() for m in models}
+
+
+def values(model: type, field: str) -> set[str]:
+    return set(model.objects.values_list(field, flat=True).distinct())  # type: ignore[attr-defined]
+
+
+def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings):
+    settings.OUTBOX_KICK = False
+    now = timezone.now()
+    began = time.monotonic()
+
+    logins = seed(now=now)
+
+    assert time.monotonic() - began < 40, "a demo that takes that long is not tried"
+    assert [login.role for login in logins] == [
+        "admin",
+        "owner",
+        "manager",
+        "reviewer",
+        "front_desk",
+        "provider",
+        "customer",
+    ]
+    for login in logins:
+        user = User.objects.get(email=login.email)
+        assert user.check_password(login.password)
+        if login.organization and login.role != "customer":
+            organization = Organization.objects.get(slug=login.organization)
+            assert user.roles[organization.pk] == login.role
+    assert User.objects.get(email=logins[0].email).is_superuser
+    assert 55 <= Customer.objects.count() <= 70
+
+    assert values(Booking, "status") == set(BookingStatus.values)
+    assert values(CartTransaction, "status") == set(TransactionStatus.values)
+    assert values(CartTransaction, "payment_method") == set(PaymentMethod.values)
+    assert values(CartTransaction, "payment_status") == set(PaymentStatus.values)
+    assert values(CartTransaction, "currency") == {"EUR", "CHF"}
+    assert values(Proof, "status") == set(ProofStatus.values)
+    assert values(Proof, "content_type") == {"image/png", "image/jpeg", "application/pdf"}
+
+    run = run_checks(actor=Actor.system("test"), now=now)
+    assert [(f.check_id, f.message, f.details) for f in run.findings] == []
+
+    before = rows_and_trails()
+    assert seed(now=now) == logins
+    assert rows_and_trails() == before
+
+    days_later = now + timedelta(days=2)
+    seed(now=days_later)
+    after = rows_and_trails()
+    changed = {table for table in after if after[table] != before[table]}
+    assert changed == {"bookings_slot", "bookings_historicalslot"}
+
+    check_files()
+    check_mail()
+    check_slots(now)
+
+
+def check_files() -> None:
+    """Every proof is a file that opens, and there is no file without a proof."""
+    for proof in Proof.objects.all():
+        with proof_storage().open(str(proof.file)) as file:
+            content = file.read()
+        assert len(content) == proof.size
+        if proof.content_type == "application/pdf":
+            document = pypdfium2.PdfDocument(content)
+            assert len(document) == 1
+            document.close()
+        else:
+            Image.open(io.BytesIO(content)).load()
+    assert orphan_files(older_than_seconds=0) == []
+    wrong = [
+        p for p in Proof.objects.select_related("transaction") if p.amount != p.transaction.amount
+    ]
+    assert any(p.transaction.status == "under_review" for p in wrong)
+
+
+def check_mail() -> None:
+    """One event of each kind is left to tell."""
+    kinds = list(OutboxEvent.objects.filter(dispatched_at=None).values_list("kind", flat=True))
+    assert sorted(kinds) == sorted(values(OutboxEvent, "kind"))
+    assert 4 <= len(kinds) <= 12
+
+
+def check_slots(now) -> None:
+    """Slots lie on the wall clock of their place, and today's last one starts late."""
+    for organization in Organization.objects.all():
+        slots = Slot.objects.filter(resource__organization=organization)
+        zone = ZoneInfo(organization.time_zone)
+        starts = {s.astimezone(zone) for s in slots.values_list("starts_at", flat=True)}
+        assert min(s.hour for s in starts) >= 7
+        days = {s.date() for s in starts}
+        today = now.astimezone(zone).date()
+        assert min(days) <= today - timedelta(days=11)
+        if organization.slug == "riverside-sports":
+            assert {(s.hour, s.minute) for s in starts if s.date() == today} >= {(7, 0), (23, 30)}
+
+
+def test_the_command_prints_who_can_sign_in(capsys, settings):
+    settings.OUTBOX_KICK = False
+
+    call_command("seed_demo")
+
+    printed = capsys.readouterr().out
+    assert "owner@riverside.example" in printed
+    assert "holdfast-demo" in printed
+
+
+def test_production_gets_no_demo(monkeypatch):
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+    with pytest.raises(CommandError, match="production"):
+        seed()
+
+    assert not Organization.objects.exists()
+    assert not User.objects.exists()
