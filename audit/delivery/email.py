@@ -149,7 +149,8 @@ def compose(delivery: Delivery) -> EmailMultiAlternatives:
 def message_id(delivery: Delivery) -> str:
     """Made from the delivery, and from when it was queued: a resend is another message."""
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
-    return f"<{delivery.pk}.{int(delivery.queued_at.timestamp())}@{domain}>"
+    queued = int(delivery.queued_at.timestamp() * 1_000)
+    return f"<{delivery.pk.hex}.{queued:x}@{domain}>"
 
 
 def render(event: OutboxEvent, *, language: str = "", time_zone: str = "") -> Rendered:

@@ -216,4 +216,4 @@ def _before(delivery: Delivery) -> DeliveryStatus:
 def backoff(attempts: int) -> timedelta:
     """How long to wait after so many attempts: exponential with full jitter, at most six hours."""
     longest = min(BACKOFF_BASE * 2 ** min(attempts - 1, 20), BACKOFF_CAP)
-    return longest * random.random()  # noqa: S311
+    return timedelta(seconds=random.uniform(0, longest.total_seconds()))  # noqa: S311

@@ -48,7 +48,7 @@ class AccessLogMiddleware:
 
 def _user_id(request: HttpRequest) -> str | None:
     # Only if something asked for the user anyway: the log must not be the reason for a query.
-    user = getattr(request, "_cached_user", None) or request.__dict__.get("auth_user")
+    user = getattr(request, "_cached_user", None)
     if user is None and "user" in request.__dict__:
         lazy = request.__dict__["user"]
         user = None if hasattr(lazy, "_wrapped") else lazy

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 from uuid import UUID
 
 from django.core.management.base import BaseCommand
@@ -56,7 +56,9 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="list the checks and stop")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(file=self.stdout, no_color=options["no_color"], soft_wrap=False)
+        console = Console(
+            file=cast(IO[str], self.stdout), no_color=options["no_color"], soft_wrap=False
+        )
         if options["list"]:
             self._list(console, options["format"])
             return
@@ -156,8 +158,8 @@ def _show(console: Console, run: Run, verbosity: int) -> None:
         done = f", {run.report.fixed_count} repaired" if run.report.fixed_count else ""
         console.print(f"[green]Clean:[/] {run.report.checks_run} checks{done}.")
     else:
-        left = sum(outcome.left + bool(outcome.error) for outcome in run.outcomes)
-        console.print(f"[red]{left} left to look at[/] (report {run.report.pk}).")
+        count = sum(outcome.left + bool(outcome.error) for outcome in run.outcomes)
+        console.print(f"[red]{count} left to look at[/] (report {run.report.pk}).")
 
 
 def _show_findings(console: Console, findings: list[Finding], verbosity: int) -> None:
