@@ -1,0 +1,1 @@
+"""Benchmarks over real HTTP, run by ``make bench``. Not tests: pytest collects nothing here."""
