@@ -2,7 +2,7 @@
 
 Order, always, and by primary key within a kind:
 
-    cart → slot → booking → waitlist entry → offer → cart transaction
+    cart → slot → booking → exclusive resource → waitlist entry → offer → cart transaction
 
 ``FOR NO KEY UPDATE`` everywhere, so that foreign keys to a locked row do not wait.
 """
@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 
 from audit.errors import NotFound
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, CheckInCode, Occupancy, Slot
+from bookings.models import Booking, CheckInCode, Occupancy, Resource, Slot
 
 
 def slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
@@ -44,11 +44,16 @@ def slot(slot_id: uuid.UUID, *, organization_id: uuid.UUID) -> Slot:
 
 
 def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
-    """Slots whose people take the exclusive resource of ``slot`` at its time.
+    """Lock an exclusive resource, and the slots whose people take it at the time of ``slot``.
+
+    Whoever wants the resource through another slot waits for its row, and then sees us. Without
+    that, both would write occupancies that overlap and learn of each other from the database, as
+    a violated constraint or as a deadlock.
 
     Returns those it could lock at once, and whether it could not lock all: they come out of
     the order of locks, so it never waits for them.
     """
+    Resource.objects.select_for_update(no_key=True).only("pk").get(pk=slot.resource_id)
     ids = set(
         Occupancy.objects.filter(
             resource_number=slot.resource.number,
@@ -126,13 +131,20 @@ def slots_with_overdue_holds(*, now: datetime, limit: int) -> list[uuid.UUID]:
 
 
 def finished_bookings(*, before: datetime, limit: int) -> list[Booking]:
-    """Lock checked-in bookings whose slot has ended, passing over locked ones."""
-    return list(
-        Booking.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
-        .select_related("slot__resource", "customer")
-        .filter(status=BookingStatus.CHECKED_IN, slot__ends_at__lte=before)
-        .order_by("pk")[:limit]
+    """Lock checked-in bookings in slots that have ended, and the slots before them.
+
+    Passes over slots that somebody else holds. ``limit`` is of bookings; those of the last slot
+    come together.
+    """
+    done = Booking.objects.filter(status=BookingStatus.CHECKED_IN, slot__ends_at__lte=before)
+    ids = set(done.order_by("slot__ends_at", "pk").values_list("slot_id", flat=True)[:limit])
+    locked = (
+        Slot.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(pk__in=ids)
+        .order_by("pk")
     )
+    slot_ids = [s.pk for s in locked.only("pk")] if ids else []
+    return bookings_where(Q(slot_id__in=slot_ids, status=BookingStatus.CHECKED_IN)) if ids else []
 
 
 def check_in_code(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import zoneinfo
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.timezone import localtime
@@ -69,7 +69,8 @@ def _check(booking: Booking, *, now: datetime) -> None:
         raise NotConfirmed(f"This booking is {booking.get_status_display()}.", **about)
     today = _local(booking, now).date()
     first = _local(booking, booking.slot.starts_at)
-    if not first.date() <= today <= _local(booking, booking.slot.ends_at).date():
+    last = _local(booking, booking.slot.ends_at - timedelta.resolution)  # 24:00 is the day before
+    if not first.date() <= today <= last.date():
         raise WrongDay(
             f"This booking is for {first:%A, %d %B %Y at %H:%M}.",
             starts_at=booking.slot.starts_at.isoformat(),
