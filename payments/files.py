@@ -12,13 +12,14 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 
 import pypdfium2
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.core.files.storage.base import Storage
 from django.db import InterfaceError, OperationalError, transaction
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -186,10 +187,12 @@ class StoredFile:
     def __init__(self, clean: CleanFile) -> None:
         self.clean = clean
         self.name = ""
+        self._named = False
         self._kept = False
 
     def keep_on_commit(self) -> None:
-        """Call in the transaction that writes the row of this file."""
+        """Call last in the transaction that writes the row of this file."""
+        self._named = True
         transaction.on_commit(self._keep)
 
     def _keep(self) -> None:
@@ -200,24 +203,35 @@ class StoredFile:
 def stored(clean: CleanFile) -> Iterator[StoredFile]:
     """Store a file for as long as the block lasts, and for good if its row was committed.
 
-    If the database connection broke, whether it was committed is unknown: the file is left,
-    and the hourly sweep removes it if no row names it (``services.proofs.remove_orphans``).
+    If the database went away after the row was written, whether it was committed is unknown: the
+    file is left, and the hourly sweep removes it if no row names it
+    (``services.proofs.remove_orphans``).
+
+    Raises:
+        Unavailable: the storage does not take it. Nothing is left of it.
     """
     file = StoredFile(clean)
     storage = proof_storage()
-    draft = Proof(content_type=clean.content_type)
+    name = random_name(Proof(content_type=clean.content_type), clean.original_name)
     try:
-        file.name = storage.save(
-            random_name(draft, clean.original_name), ContentFile(clean.content)
-        )
+        file.name = storage.save(name, ContentFile(clean.content))
     except OSError as error:
+        _discard(storage, name)
         raise Unavailable("The file cannot be stored at the moment.") from error
     try:
         yield file
     except (OperationalError, InterfaceError):
+        if not file._named:
+            _discard(storage, file.name)
         raise
     except BaseException:
-        storage.delete(file.name)
+        _discard(storage, file.name)
         raise
     if not file._kept:
-        storage.delete(file.name)
+        _discard(storage, file.name)
+
+
+def _discard(storage: Storage, name: str) -> None:
+    """Delete a file that nothing names; if that fails too, the sweep does it."""
+    with suppress(OSError):
+        storage.delete(name)

@@ -15,10 +15,13 @@ from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING
 from bookings.models import Customer, Organization
 from payments import locks, selectors
+from payments.errors import CartFull
+from payments.lifecycle import ItemStatus
 from payments.models import CartItem
 from payments.prices import Quote, quote
 
 MOST_UNITS = 10_000
+MOST_ITEMS = 100
 
 
 def add_item(
@@ -30,26 +33,30 @@ def add_item(
     actor: Actor,
     now: datetime,
 ) -> tuple[CartItem, Quote]:
-    """Hold seats in a slot for as long as the organisation lets carts hold them.
+    """Hold seats in a slot for as long as the organisation lets carts hold them, and at most
+    until it starts.
 
     Returns:
         The item, and what it costs today; the price is frozen at checkout.
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        CartFull: there are 100 items in it.
         Invalid: ``units`` is not between 1 and 10,000.
         NotFound: the organisation has no such slot.
     """
     check_units(units)
     with transaction.atomic(savepoint=False), audited(actor):
         cart = locks.open_cart_or_new(customer, now=now)
+        if CartItem.objects.filter(cart=cart, status=ItemStatus.IN_CART).count() >= MOST_ITEMS:
+            raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
         rules = selectors.price_rules_of_slot(slot_id)
         slot = booking_locks.slot(slot_id, organization_id=organization.pk)
         booking = booking_transitions.hold(
             slot,
             customer=customer,
             units=units,
-            held_until=now + timedelta(minutes=organization.hold_minutes),
+            held_until=min(now + timedelta(minutes=organization.hold_minutes), slot.starts_at),
             now=now,
         )
         item = CartItem(organization_id=organization.pk, cart=cart, booking=booking, created_at=now)

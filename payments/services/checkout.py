@@ -28,6 +28,7 @@ from payments.services import decisions
 from payments.services.carts import check_units
 
 LONGEST_NOTE = 2_000
+LARGEST_SUM = Decimal("999999999.99")  # of one transaction, before discounts
 
 
 def check_out(
@@ -48,6 +49,7 @@ def check_out(
         CartEmpty: there is no item.
         HoldExpired: an item's hold ran out; ``items`` says which. Nothing is changed.
         MethodNotOffered, MixedCurrencies: see there.
+        Invalid: the note is too long, or the sum is more than a transaction can have.
     """
     if len(note) > LONGEST_NOTE:
         raise Invalid(f"A note has at most {LONGEST_NOTE} characters.", field="note")
@@ -150,6 +152,8 @@ def _check_out_items(
     rules = selectors.price_rules(i.booking.slot.resource_id for i in items)
     quotes = [quote(i.booking.slot, i.booking.units, rules) for i in items]
     total = sum((q.amount for q in quotes), Decimal("0.00"))
+    if sum(q.unit_price * q.quantity for q in quotes) > LARGEST_SUM:
+        raise Invalid("This is more than can be paid at once; check out in parts.")
     method = _method(method, total, policy)
     bookings = [i.booking for i in items]
     due_at = _due_at(method, bookings, organization, now=now)

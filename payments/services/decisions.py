@@ -14,7 +14,7 @@ from audit.errors import Invalid
 from audit.observability.operations import operation
 from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
-from bookings.lifecycle import BOOKING, BookingStatus
+from bookings.lifecycle import BOOKING, ENDED, BookingStatus
 from bookings.models import Booking
 from bookings.services.bookings import check_version
 from payments import locks, notices, selectors, transitions
@@ -140,7 +140,7 @@ def cancel(
 
     Raises:
         AlreadyDecided: it has ended.
-        BookingOver: somebody is checked in, or it has started and the actor is a customer.
+        BookingOver: somebody came or was missed, or it has started and the actor is a customer.
     """
     check_reason(reason)
     with (
@@ -153,8 +153,8 @@ def cancel(
         transitions.check(found, "cancel")
         check_version(found, version)
         live = [b for b in bookings if BOOKING.allows("cancel", b.status)]
-        if len(live) < sum(b.is_live for b in bookings):
-            raise BookingOver("Somebody has checked in already; cancel the other bookings singly.")
+        if len(live) < sum(b.status not in ENDED for b in bookings):
+            raise BookingOver("Somebody was there already; cancel the other bookings singly.")
         if actor.kind == "customer" and any(b.slot.starts_at <= now for b in live):
             raise BookingOver("A booking has started already; ask the staff.")
         # The last booking takes the transaction with it (payments/receivers.py).

@@ -48,7 +48,7 @@ def submit(
     ``files.stored(files.examine(...))`` and stays only if this commits.
 
     Raises:
-        NotFound: not this customer's.
+        NotFound: not this customer's, or the booking is not in it.
         AlreadyDecided: the transaction is not waiting for payment any more.
         NotPayable: it is not paid by proof.
         QuotaExceeded: more than ``settings.PROOF_QUOTA_BYTES`` in 30 days.
@@ -67,6 +67,8 @@ def submit(
         found = locks.transaction(transaction_id, organization_id=organization_id)
         if found.customer_id != customer.pk:
             raise NotFound("There is no such transaction.")
+        if booking_id is not None and booking_id not in {b.pk for b in bookings}:
+            raise NotFound("There is no such booking in this transaction.")
         if found.payment_method != PaymentMethod.PAY_NOW:
             raise NotPayable("This transaction needs no proof of payment.")
         if found.status not in UNDECIDED:
