@@ -33,26 +33,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
-def _empty_tables(self: TransactionTestCase) -> None:
-    """Empty every table after a test with real transactions.
+def _empty_tables(self: TransactionTestCase | None) -> None:
+    """Empty every table that has rows after a test with real transactions.
 
-    The trail refuses TRUNCATE from everybody, so the function that refuses is relaxed and put
-    back within the transaction that empties; no other session ever sees it relaxed.
+    Deleting from twenty tables takes 5 ms where truncating all of them takes 70. No trigger and
+    no foreign key acts meanwhile, except those of the trail, which refuse everybody: the function
+    that refuses is relaxed and put back within the transaction that empties, so that no other
+    session ever sees it relaxed.
     """
     connection = connections["default"]
     tables = sorted(set(connection.introspection.table_names()) - KEPT)
-    names = ", ".join(f'"{t}"' for t in tables)
     with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f'EXISTS (SELECT 1 FROM "{t}")' for t in tables))
+        used = [t for t, has_rows in zip(tables, cursor.fetchone(), strict=True) if has_rows]
         cursor.execute("SELECT pg_get_functiondef('audit_refuse_change'::regproc)")
         refuse = cursor.fetchone()[0]
         cursor.execute(
-            "BEGIN; CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger"
+            "BEGIN; SET LOCAL session_replication_role = replica;"
+            " CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger"
             " LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
-            f" TRUNCATE {names}; {refuse}; COMMIT;"
+            + "".join(f'DELETE FROM "{table}";' for table in used)
+            + f"{refuse}; COMMIT;"
         )
 
 
-TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,106 @@
+"""What must hold after anything: looked at with plain SQL, and with the registered checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from audit.consistency.registry import Scope, registry
+
+# Written anew here on purpose: a check that is wrong in the product cannot be right here too.
+WRONG = {
+    "slot counters differ from the live bookings": """
+        SELECT s.id, s.taken_bookings, s.taken_units, count(b.id), coalesce(sum(b.units), 0)
+        FROM bookings_slot s LEFT JOIN bookings_booking b ON b.slot_id = s.id AND b.status IN
+            ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')
+        GROUP BY s.id HAVING (s.taken_bookings, s.taken_units)
+            <> (count(b.id), coalesce(sum(b.units), 0))""",
+    "a slot is over one of its limits": """
+        SELECT id FROM bookings_slot
+        WHERE taken_bookings > max_bookings OR taken_units > max_units""",
+    "an occupancy is missing, left over or for another time": """
+        SELECT s.id, o.id FROM bookings_occupancy o FULL JOIN (
+            SELECT s.*, r.number FROM bookings_slot s JOIN bookings_resource r
+            ON r.id = s.resource_id WHERE s.exclusive AND s.taken_bookings > 0
+        ) s ON s.id = o.slot_id AND s.number = o.resource_number
+            AND o.period = tstzrange(s.busy_from, s.busy_until, '[)')
+        WHERE s.id IS NULL OR o.id IS NULL""",
+    "an exclusive resource is taken twice": """
+        SELECT a.id, b.id FROM bookings_booking a JOIN bookings_slot sa ON sa.id = a.slot_id
+        JOIN bookings_slot sb ON sb.resource_id = sa.resource_id
+        JOIN bookings_booking b ON b.slot_id = sb.id AND b.id > a.id
+        WHERE sa.exclusive AND sa.busy_from < sb.busy_until AND sb.busy_from < sa.busy_until
+          AND a.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')
+          AND b.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')""",
+    "an item differs from its booking": """
+        SELECT i.id, i.status, b.status FROM payments_cartitem i
+        JOIN bookings_booking b ON b.id = i.booking_id
+        WHERE i.status <> CASE b.status WHEN 'held' THEN 'in_cart' WHEN 'pending' THEN 'checked_out'
+            WHEN 'rejected' THEN 'rejected' WHEN 'expired' THEN 'expired'
+            WHEN 'cancelled' THEN 'cancelled' ELSE 'approved' END""",
+    "a transaction differs from its items": """
+        SELECT t.id, t.status, array_agg(i.status) FROM payments_carttransaction t
+        LEFT JOIN payments_cartitem i ON i.transaction_id = t.id
+        GROUP BY t.id HAVING NOT coalesce(CASE
+            WHEN t.status IN ('pending', 'under_review') THEN bool_or(i.status = 'checked_out')
+                AND bool_and(i.status IN ('checked_out', 'cancelled', 'expired'))
+            WHEN t.status = 'approved' THEN bool_or(i.status = 'approved')
+                AND bool_and(i.status IN ('approved', 'cancelled'))
+            WHEN t.status = 'rejected' THEN bool_or(i.status = 'rejected')
+                AND bool_and(i.status IN ('rejected', 'cancelled', 'expired'))
+            ELSE bool_and(i.status IN ('cancelled', 'expired')) END, false)""",
+    "the sum of a transaction differs from its items": """
+        SELECT t.id FROM payments_carttransaction t
+        JOIN payments_cartitem i ON i.transaction_id = t.id
+        GROUP BY t.id HAVING t.amount <> sum(i.amount) OR t.tax <> sum(i.tax)
+            OR t.discount <> sum(i.discount)""",
+    "a cart that was checked out has things in it": """
+        SELECT i.id FROM payments_cartitem i JOIN payments_cart c ON c.id = i.cart_id
+        WHERE c.status = 'checked_out' AND i.status = 'in_cart'""",
+    "a decided transaction has a proof that waits": """
+        SELECT p.id FROM payments_proof p JOIN payments_carttransaction t
+            ON t.id = p.transaction_id
+        WHERE p.status = 'submitted' AND t.status NOT IN ('pending', 'under_review')
+           OR p.status = 'submitted' AND t.status = 'pending'""",
+    "an admitted booking has no check-in code, or another one has": """
+        SELECT b.id, b.status FROM bookings_booking b
+        LEFT JOIN bookings_checkincode c ON c.booking_id = b.id
+        WHERE c.booking_id IS NULL AND b.status IN
+                ('confirmed', 'reschedule_proposed', 'checked_in', 'completed', 'no_show')
+           OR c.booking_id IS NOT NULL AND b.confirmed_at IS NULL
+           OR (c.used_at IS NULL) <> (b.checked_in_at IS NULL) AND c.booking_id IS NOT NULL""",
+}
+
+
+def problems() -> dict[str, list[Any]]:
+    """What does not hold, by sentence."""
+    found = {}
+    with connection.cursor() as cursor:
+        for sentence, query in WRONG.items():
+            cursor.execute(query)
+            if rows := cursor.fetchall():
+                found[sentence] = rows
+    scope = Scope(now=timezone.now())
+    for check in registry.checks():
+        if rows := list(check.function(scope)):
+            found[check.id] = rows
+    return found
+
+
+def assert_consistent() -> None:
+    """Nothing is wrong between any two rows."""
+    found = problems()
+    assert not found, found
+
+
+def everything() -> dict[str, list[str]]:
+    """Every row of every table as text, sorted: equal if and only if nothing changed."""
+    tables = sorted(connection.introspection.table_names())
+    with connection.cursor() as cursor:
+        dump = {}
+        for table in tables:
+            cursor.execute(f'SELECT t::text FROM "{table}" t ORDER BY 1')
+            dump[table] = [row[0] for row in cursor.fetchall()]
+    return dump
