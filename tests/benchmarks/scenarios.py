@@ -6,14 +6,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from bookings.models import Slot
 from tests.benchmarks.ceilings.models import SLOTS
 from tests.benchmarks.load import KEY, Script
 from tests.benchmarks.world import Person, World
 
 LEVELS = (1, 8, 16)
+CART = 20  # items that one customer puts into a cart
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -113,17 +117,21 @@ def ceiling_spread(path: str) -> Callable[[World, int, int], list[list[Call]]]:
 # -- the product ------------------------------------------------------------------------------------
 
 
-def add_hot(world: World, clients: int, each: int) -> list[list[Call]]:
-    people = world.people(clients)
-    return [[_add(world, person, str(world.hot.pk))] for person in people]
+def add(slots: Callable[[World], Sequence[Slot]]) -> Callable[[World, int, int], list[list[Call]]]:
+    """Fill carts of ``CART`` items, one after the other; the first item of each makes the cart."""
 
+    def make(world: World, clients: int, each: int) -> list[list[Call]]:
+        keys = [str(slot.pk) for slot in slots(world)]
+        carts = -(-each // CART)
+        people = world.people(clients * carts)
+        made = []
+        for number in range(clients):
+            mine = people[number * carts : (number + 1) * carts]
+            turned = cycle(_turned(keys, number, clients))
+            made.append([_add(world, p, next(turned)) for p in mine for _ in range(CART)])
+        return made
 
-def add_spread(world: World, clients: int, each: int) -> list[list[Call]]:
-    slots = [str(slot.pk) for slot in world.spread]
-    return [
-        _turned([_add(world, person, slot) for slot in slots], number, clients)
-        for number, person in enumerate(world.people(clients))
-    ]
+    return make
 
 
 def _add(world: World, person: Person, slot: str) -> Call:
@@ -181,8 +189,8 @@ def availability(slots: int) -> Callable[[World, int, int], list[list[Call]]]:
     return make
 
 
-def _turned(calls: Sequence[Call], number: int, clients: int) -> list[Call]:
-    """The same calls, begun at another place by each client."""
+def _turned(calls: Sequence[T], number: int, clients: int) -> list[T]:
+    """The same ones, begun at another place by each client."""
     first = number * len(calls) // clients
     return list(islice(cycle(calls), first, first + len(calls)))
 
@@ -198,7 +206,7 @@ SCENARIOS = [
         repeat=True,
         ceiling=True,
     ),
-    Scenario("add-hot", "add to cart, one slot", 201, add_hot, repeat=True),
+    Scenario("add-hot", "add to cart, one slot", 201, add(lambda world: [world.hot])),
     Scenario(
         "orm-spread",
         "minimal booking by ORM, 1,000 slots",
@@ -207,7 +215,7 @@ SCENARIOS = [
         repeat=True,
         ceiling=True,
     ),
-    Scenario("add-spread", "add to cart, 1,000 slots", 201, add_spread, repeat=True),
+    Scenario("add-spread", "add to cart, 1,000 slots", 201, add(lambda world: world.spread)),
     Scenario("check-in", "check in", 200, check_in),
     Scenario(
         "sql-hot",
