@@ -96,14 +96,18 @@ def organization_of(obj: Any) -> uuid.UUID | None:
     return found
 
 
+def role_may(role: str | None, permission: str) -> bool:
+    """Whether a role (None: none) may do ``permission`` in its organisation."""
+    return role is not None and permission in _granted[role]
+
+
 def may(user: Any, permission: str, organization_id: uuid.UUID | None) -> bool:
     """Whether ``user`` may do ``permission`` in one organisation."""
     if not user.is_active:
         return False
     if user.is_superuser:
         return True
-    role = user.roles.get(organization_id)
-    return role is not None and permission in _granted[role]
+    return role_may(user.roles.get(organization_id), permission)
 
 
 def organizations_with(user: Any, permission: str) -> set[uuid.UUID] | None:

@@ -6,13 +6,40 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
+from django.contrib.postgres.fields import BigIntegerRangeField, DateTimeRangeField
 from django.db import connection
-from django.db.models import Count, F, FilteredRelation, Q, QuerySet, Sum
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    Func,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from audit.context import Actor
-from bookings.lifecycle import BookingStatus, SlotStatus
-from bookings.models import Booking, Customer, Organization, Resource, Role, Slot, User
+from bookings.lifecycle import LIVE, BookingStatus, SlotStatus
+from bookings.models import (
+    Booking,
+    Customer,
+    Occupancy,
+    Organization,
+    Resource,
+    Role,
+    Slot,
+    User,
+)
+from bookings.permissions import role_may
 
 
 @dataclass(slots=True)
@@ -28,6 +55,10 @@ class Viewer:
     def is_staff(self) -> bool:
         return self.role is not None or self.user.is_superuser
 
+    def may(self, permission: str) -> bool:
+        """Whether this person may do ``permission`` ("app.action_model") here."""
+        return self.user.is_superuser or role_may(self.role, permission)
+
     @property
     def actor(self) -> Actor:
         """Who this is in the trail."""
@@ -35,28 +66,98 @@ class Viewer:
 
 
 def viewer(user: User, slug: str) -> Viewer | None:
-    """The organisation with this person's customer and role in it, in one statement.
+    """What a person is in the organisation with this slug; None if there is no such active one."""
+    return user_and_viewer(user.pk, slug)[1]
 
-    None if there is no such active organisation.
+
+def user_and_viewer(user_id: object, slug: str | None) -> tuple[User | None, Viewer | None]:
+    """An active person, and what they are in an active organisation, in one statement.
+
+    Args:
+        user_id: the key as a session holds it.
+        slug: the organisation's, or None for the person alone.
     """
-    organization = (
-        Organization.objects.filter(slug=slug, is_active=True)
-        .annotate(
+    with connection.cursor() as cursor:
+        cursor.execute(_viewer_sql(), [slug, user_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None, None
+    (user, organization, customer), role = _models_of(row[:-1]), row[-1]
+    if organization is None:
+        return user, None
+    return user, Viewer(user, organization, customer, role)
+
+
+_VIEWER_MODELS: tuple[type[Model], ...] = (User, Organization, Customer)
+
+
+@cache
+def _viewer_sql() -> str:
+    columns = ", ".join(
+        f'{alias}."{field.column}"'
+        for alias, model in zip("uoc", _VIEWER_MODELS, strict=True)
+        for field in model._meta.concrete_fields
+    )
+    return f"""
+        SELECT {columns}, m.role
+        FROM bookings_user u
+        LEFT JOIN bookings_organization o ON o.slug = %s AND o.is_active
+        LEFT JOIN bookings_customer c ON c.organization_id = o.id AND c.user_id = u.id
+        LEFT JOIN bookings_membership m ON m.organization_id = o.id AND m.user_id = u.id
+        WHERE u.id = %s AND u.is_active
+    """  # noqa: S608  names come from models
+
+
+def _models_of(row: Sequence[Any]) -> list[Any]:
+    """The instances in a row of ``_VIEWER_MODELS``' columns; None where nothing was joined."""
+    found: list[Any] = []
+    start = 0
+    for model in _VIEWER_MODELS:
+        fields = model._meta.concrete_fields
+        values = row[start : start + len(fields)]
+        start += len(fields)
+        there = values[0] is not None  # the primary key is every model's first column
+        found.append(
+            model.from_db(connection.alias, [f.attname for f in fields], values) if there else None
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrganization:
+    """An organisation in which somebody is a customer, staff, or both."""
+
+    slug: str
+    name: str
+    role: str | None
+    customer_id: uuid.UUID | None
+
+
+def known_organizations(user: User) -> list[KnownOrganization]:
+    """The active organisations in which a person is a customer or works, by name."""
+    rows = (
+        Organization.objects.filter(is_active=True)
+        .alias(
             me=FilteredRelation("customers", condition=Q(customers__user=user)),
             work=FilteredRelation("memberships", condition=Q(memberships__user=user)),
-            role=F("work__role"),
         )
-        .select_related("me")  # type: ignore[misc]
-        .first()
+        .filter(Q(me__isnull=False) | Q(work__isnull=False))
+        .order_by("name", "pk")
+        .values_list("slug", "name", "work__role", "me__pk")
     )
-    if organization is None:
-        return None
-    return Viewer(user, organization, organization.me, organization.role)
+    return [KnownOrganization(*row) for row in rows]
 
 
-def resources(organization_id: uuid.UUID) -> QuerySet[Resource]:
-    """What an organisation offers."""
-    return Resource.objects.filter(organization_id=organization_id, is_active=True)
+def resources(
+    organization_id: uuid.UUID, *, kind: str = "", search: str = ""
+) -> QuerySet[Resource]:
+    """What an organisation offers, of one kind and with some text in name or description."""
+    found = Resource.objects.filter(organization_id=organization_id, is_active=True)
+    if kind:
+        found = found.filter(kind=kind)
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(description__icontains=search))
+    return found
 
 
 def bookable_slots(organization_id: uuid.UUID, *, now: datetime) -> QuerySet[Slot]:
@@ -102,6 +203,54 @@ def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Ava
             bookings = units = 0
         found[slot.pk] = Availability(bookings, units)
     return found
+
+
+def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[Slot]:
+    """Of these slots, those that have room for one more booking of ``units`` people.
+
+    The same rule as :func:`availability`, for the database, so that pages stay full.
+    """
+    late = (
+        Booking.objects.filter(slot=OuterRef("pk"), status=BookingStatus.HELD, held_until__lte=now)
+        .order_by()
+        .values("slot")
+    )
+    rivals = (
+        Occupancy.objects.alias(key=_int8range(F("resource_number")))
+        .filter(
+            Exists(
+                Booking.objects.filter(
+                    Q(status__in=[s for s in LIVE if s != BookingStatus.HELD])
+                    | Q(status=BookingStatus.HELD, held_until__gt=now),
+                    slot=OuterRef("slot"),
+                )
+            ),
+            key=_int8range(OuterRef("resource__number")),
+            period__overlap=Func(
+                OuterRef("busy_from"),
+                OuterRef("busy_until"),
+                Value("[)"),
+                function="tstzrange",
+                output_field=DateTimeRangeField(),
+            ),
+        )
+        .exclude(slot=OuterRef("pk"))
+    )
+    return slots.alias(
+        late_bookings=Coalesce(Subquery(late.annotate(n=Count("pk")).values("n")), 0),
+        late_units=Coalesce(Subquery(late.annotate(n=Sum("units")).values("n")), 0),
+    ).filter(
+        Q(exclusive=False) | ~Exists(rivals),
+        taken_bookings__lt=F("max_bookings") + F("late_bookings"),
+        taken_units__lte=F("max_units") + F("late_units") - units,
+    )
+
+
+def _int8range(number: Any) -> Func:
+    """A number as the exclusion constraint of :class:`Occupancy` compares it."""
+    return Func(
+        number, number, Value("[]"), function="int8range", output_field=BigIntegerRangeField()
+    )
 
 
 _BLOCKED = """

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Prefetch, Q, QuerySet
 
+from audit.compiled import Compiled, Param
 from bookings.models import Customer, Role, Slot
 from bookings.selectors import Viewer
 from payments.lifecycle import CartStatus, ItemStatus
@@ -22,7 +23,14 @@ def price_rules(resource_ids: Iterable[uuid.UUID]) -> list[Price]:
 
 def price_rules_of_slot(slot_id: uuid.UUID) -> list[Price]:
     """Every price of a slot's resource, before the slot itself is read and locked."""
-    return list(Price.objects.filter(resource__slots=slot_id).order_by())
+    return _PRICES_OF_SLOT.run(slot=slot_id)
+
+
+_PRICES_OF_SLOT = Compiled(
+    lambda: Price.objects.filter(
+        resource=Slot.objects.filter(pk=Param("slot")).values("resource")[:1]
+    ).order_by()
+)
 
 
 def quotes(slots: Sequence[Slot], units: int = 1) -> dict[uuid.UUID, Quote]:
@@ -51,6 +59,12 @@ def open_cart(customer: Customer) -> Cart | None:
     )
 
 
+def items_in_cart(cart: Cart) -> list[CartItem]:
+    """The items that :func:`open_cart` has loaded."""
+    items: list[CartItem] = cart.in_cart  # type: ignore[attr-defined]
+    return items
+
+
 def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:
     """The transactions a person may see: staff the organisation's, customers their own.
 
@@ -64,13 +78,42 @@ def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:
 
 def with_parts(found: QuerySet[CartTransaction]) -> QuerySet[CartTransaction]:
     """Transactions with items, bookings and proofs, in three statements for any number."""
-    items = CartItem.objects.select_related(
-        "booking__slot__resource", "booking__customer", "booking__check_in_code"
-    ).order_by("created_at", "pk")
     return found.select_related("customer").prefetch_related(
-        Prefetch("items", queryset=items),
+        Prefetch("items", queryset=_items()),
         Prefetch("proofs", queryset=Proof.objects.order_by("uploaded_at", "pk")),
     )
+
+
+def _items() -> QuerySet[CartItem]:
+    return CartItem.objects.select_related(
+        "booking__slot__resource", "booking__customer", "booking__check_in_code"
+    ).order_by("created_at", "pk")
+
+
+def items_of(transaction: CartTransaction) -> list[CartItem]:
+    """The items of one transaction, with bookings and how the organisation is paid."""
+    return list(
+        _items()
+        .select_related("transaction__organization__payment_policy")
+        .filter(transaction=transaction)
+    )
+
+
+def proofs_of(transaction: CartTransaction) -> list[Proof]:
+    """The proofs of one transaction."""
+    return list(Proof.objects.filter(transaction=transaction).order_by("uploaded_at", "pk"))
+
+
+def transaction_of(viewer: Viewer, transaction_id: uuid.UUID) -> CartTransaction | None:
+    """A transaction the person may see, without its parts."""
+    return transactions(viewer).prefetch_related(None).filter(pk=transaction_id).first()
+
+
+def owns(viewer: Viewer, transaction_id: uuid.UUID) -> bool:
+    """Whether a transaction is this person's own order."""
+    if viewer.customer is None:
+        return False
+    return CartTransaction.objects.filter(pk=transaction_id, customer=viewer.customer).exists()
 
 
 def proofs(viewer: Viewer) -> QuerySet[Proof]:

@@ -1,0 +1,1 @@
+"""What every API view shares and no booking noun is needed for: fields, answers, pages."""

@@ -1,0 +1,99 @@
+"""How many requests somebody may send in a minute.
+
+One counter per person (or address), scope and minute in Redis: a fixed window, one round
+trip, the same for every process. Without Redis everything passes and nothing waits: limits
+protect the service, and bookings go on (promises 9 and 26).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+log = structlog.get_logger("holdfast.throttling")
+
+WINDOW_SECONDS = 60
+# How long a process does without Redis after it did not answer.
+PAUSE_SECONDS = 10.0
+
+
+class Counter:
+    """Counts in Redis, or not at all while it is away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._again_at = 0.0
+
+    def add(self, key: str) -> int:
+        """Count one more; 0 if nobody counts at the moment."""
+        if not self._may_ask():
+            return 0
+        try:
+            count = self._increment(key)
+        except Exception as error:
+            # One thread at a time finds out whether it is back; the others do not wait for it.
+            self._again_at = time.monotonic() + PAUSE_SECONDS
+            log.warning("throttle_skipped", error=type(error).__name__)
+            return 0
+        self._again_at = 0.0
+        return count
+
+    def _may_ask(self) -> bool:
+        if not self._again_at:
+            return True
+        with self._lock:
+            if time.monotonic() < self._again_at:
+                return False
+            self._again_at = time.monotonic() + PAUSE_SECONDS
+            return True
+
+    @staticmethod
+    def _increment(key: str) -> int:
+        redis = cache._cache.get_client(None, write=True)  # type: ignore[attr-defined]
+        name = cache.make_key(key)
+        count = int(redis.incr(name))
+        if (
+            count == 1
+        ):  # the first of a minute; a key names its minute, so one left behind is harmless
+            redis.expire(name, 2 * WINDOW_SECONDS)
+        return count
+
+
+counter = Counter()
+
+
+class UserThrottle(BaseThrottle):
+    """Limits per minute from ``settings.THROTTLE_RATES``.
+
+    A view's ``throttle_scope`` names its own; otherwise reading and writing have one each.
+    Whoever is signed out has the scope ``anonymous`` and is counted by address.
+    """
+
+    def __init__(self) -> None:
+        self._wait = 0.0
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if request.user.is_authenticated:
+            scope = getattr(view, "throttle_scope", "") or (
+                "read" if request.method in ("GET", "HEAD", "OPTIONS") else "write"
+            )
+            who = request.user.pk
+        else:
+            scope = "anonymous"
+            who = getattr(request, "client_ip", None)
+        now = time.time()
+        window = int(now // WINDOW_SECONDS)
+        count = counter.add(f"throttle:{scope}:{who}:{window}")
+        self._wait = (window + 1) * WINDOW_SECONDS - now
+        return count <= int(settings.THROTTLE_RATES[scope])
+
+    def wait(self) -> float:
+        """Seconds until the next window."""
+        return self._wait

@@ -1,0 +1,1 @@
+"""The REST API of everything with a price: slots, carts, transactions, proofs."""

@@ -1,0 +1,132 @@
+"""How slots, carts, transactions and proofs look in JSON; see ``bookings/api``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.urls import reverse
+
+from audit.api.answers import money, money_or_none, stamp, stamp_or_none
+from bookings.api import representations as bookings
+from bookings.models import Booking, Slot
+from bookings.selectors import Availability, Viewer
+from payments.lifecycle import UNDECIDED, PaymentMethod
+from payments.models import CartItem, CartTransaction, Proof
+from payments.prices import Quote
+
+
+def slot(row: Slot, left: Availability, price: Quote) -> dict[str, Any]:
+    """A slot with what is left in it and what it costs."""
+    return {
+        **bookings.slot_of_booking(row),
+        "status": row.status,
+        "capacity": row.max_units,
+        "max_bookings": row.max_bookings,
+        "available_units": left.units,
+        "available_bookings": left.bookings,
+        "price": money(price.amount),
+        "currency": price.currency,
+    }
+
+
+def item(row: CartItem, price: Quote) -> dict[str, Any]:
+    """An item of an open cart, with today's price; its slot and resource must be loaded."""
+    booking = row.booking
+    return {
+        "id": str(row.pk),
+        "booking": str(row.booking_id),
+        "slot": bookings.slot_of_booking(booking.slot),
+        "units": booking.units,
+        "hold_expires_at": stamp_or_none(booking.held_until),
+        "price": {
+            "name": price.name,
+            "unit_price": money(price.unit_price),
+            "quantity": price.quantity,
+            "discount": money(price.discount),
+            "tax": money(price.tax),
+        },
+        "amount": money(price.amount),
+        "currency": price.currency,
+    }
+
+
+def cart(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """A cart; ``totals`` has one line per currency."""
+    found = list(items)
+    totals: dict[str, Decimal] = {}
+    for one in found:
+        totals[one["currency"]] = totals.get(one["currency"], Decimal(0)) + Decimal(one["amount"])
+    return {
+        "items": found,
+        "totals": [{"currency": c, "amount": money(a)} for c, a in sorted(totals.items())],
+    }
+
+
+def booking(row: Booking, viewer: Viewer, item: CartItem | None = None) -> dict[str, Any]:
+    """A booking with what it costs, which is frozen at checkout."""
+    if item is None:
+        item = getattr(row, "cart_item", None)
+    return bookings.booking(row, viewer) | {
+        "transaction": str(item.transaction_id) if item and item.transaction_id else None,
+        "amount": money_or_none(item.amount) if item else None,
+        "currency": (item.currency or None) if item else None,
+    }
+
+
+def proof(row: Proof, viewer: Viewer) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "transaction": str(row.transaction_id),
+        "booking": str(row.booking_id) if row.booking_id else None,
+        "status": row.status,
+        "amount": money_or_none(row.amount),
+        "reference": row.reference,
+        "original_name": row.original_name,
+        "content_type": row.content_type,
+        "size": row.size,
+        "uploaded_at": stamp(row.uploaded_at),
+        "file": reverse("proof-file", args=[viewer.organization.slug, row.pk]),
+    }
+
+
+def transaction(
+    row: CartTransaction, viewer: Viewer, items: Iterable[CartItem], proofs: Iterable[Proof]
+) -> dict[str, Any]:
+    """A transaction with its bookings and proofs; its customer must be loaded."""
+    return {
+        "id": str(row.pk),
+        "reference": row.reference,
+        "status": row.status,
+        "payment_method": row.payment_method,
+        "payment_status": row.payment_status,
+        "amount": money(row.amount),
+        "tax": money(row.tax),
+        "discount": money(row.discount),
+        "currency": row.currency,
+        "note": row.note,
+        "customer": {"id": str(row.customer_id), "name": row.customer.name},
+        "due_at": stamp_or_none(row.due_at),
+        "created_at": stamp(row.created_at),
+        "submitted_at": stamp_or_none(row.submitted_at),
+        "paid_at": stamp_or_none(row.paid_at),
+        "decided_at": stamp_or_none(row.decided_at),
+        "decided_by": row.decided_by if viewer.is_staff and row.decided_at else None,
+        "decision_reason": row.decision_reason,
+        "ended_at": stamp_or_none(row.ended_at),
+        "version": row.version,
+        "bookings": [booking(i.booking, viewer, i) for i in items],
+        "proofs": [proof(p, viewer) for p in proofs],
+    }
+
+
+def instructions(row: CartTransaction) -> str:
+    """How to pay what is still to be paid; organisation and policy must be loaded."""
+    if row.payment_method != PaymentMethod.PAY_NOW or row.status not in UNDECIDED:
+        return ""
+    try:
+        return row.organization.payment_policy.instructions
+    except ObjectDoesNotExist:
+        return ""

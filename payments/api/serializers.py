@@ -1,0 +1,151 @@
+"""Shapes of requests and answers, for the OpenAPI document; see ``bookings/api``."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from bookings.api.serializers import BookedSlot, BookingCustomer, BookingSerializer, Page
+from bookings.lifecycle import SlotStatus
+from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
+from payments.models import Proof
+from payments.services.carts import MOST_UNITS
+
+
+class Money(serializers.DecimalField):
+    """An amount as a decimal string."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(max_digits=12, decimal_places=2, **kwargs)  # type: ignore[arg-type]
+
+
+class SlotSerializer(BookedSlot):
+    status = serializers.ChoiceField(choices=SlotStatus.choices)
+    capacity = serializers.IntegerField(help_text="People that fit in.")
+    max_bookings = serializers.IntegerField()
+    available_units = serializers.IntegerField(help_text="People that still fit in.")
+    available_bookings = serializers.IntegerField()
+    price = Money(help_text="Of one booking for as many people as `units` says.")
+    currency = serializers.CharField(min_length=3, max_length=3)
+
+
+class SlotPage(Page):
+    results = SlotSerializer(many=True)
+
+
+class ItemRequest(serializers.Serializer):
+    slot = serializers.UUIDField()
+    units = serializers.IntegerField(
+        min_value=1, max_value=MOST_UNITS, default=1, help_text="People."
+    )
+
+
+class ItemPrice(serializers.Serializer):
+    name = serializers.CharField(allow_blank=True)
+    unit_price = Money()
+    quantity = serializers.IntegerField()
+    discount = Money()
+    tax = Money(help_text="Within the amount.")
+
+
+class ItemSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    booking = serializers.UUIDField()
+    slot = BookedSlot()
+    units = serializers.IntegerField()
+    hold_expires_at = serializers.DateTimeField(
+        help_text="Past it, the seats are free for whoever asks next."
+    )
+    price = ItemPrice(help_text="As of now; it is frozen at checkout.")
+    amount = Money()
+    currency = serializers.CharField(min_length=3, max_length=3)
+
+
+class Total(serializers.Serializer):
+    currency = serializers.CharField(min_length=3, max_length=3)
+    amount = Money()
+
+
+class CartSerializer(serializers.Serializer):
+    items = ItemSerializer(many=True)
+    totals = Total(many=True, help_text="One line per currency.")
+
+
+class CheckoutRequest(serializers.Serializer):
+    payment_method = serializers.ChoiceField(choices=PaymentMethod.choices)
+    note = serializers.CharField(max_length=2000, required=False, allow_blank=True, allow_null=True)
+
+
+class BookRequest(CheckoutRequest):
+    slot = serializers.UUIDField()
+    units = serializers.IntegerField(
+        min_value=1, max_value=MOST_UNITS, default=1, help_text="People."
+    )
+
+
+class PricedBooking(BookingSerializer):
+    transaction = serializers.UUIDField(allow_null=True)
+    amount = Money(allow_null=True, help_text="Frozen at checkout.")
+    currency = serializers.CharField(allow_null=True, min_length=3, max_length=3)
+
+
+class BookingPage(Page):
+    results = PricedBooking(many=True)
+
+
+class ProofSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    transaction = serializers.UUIDField()
+    booking = serializers.UUIDField(allow_null=True, help_text="If it is for one booking alone.")
+    status = serializers.ChoiceField(choices=ProofStatus.choices)
+    amount = Money(allow_null=True)
+    reference = serializers.CharField(allow_blank=True)
+    original_name = serializers.CharField()
+    content_type = serializers.ChoiceField(choices=Proof.ContentType.choices)
+    size = serializers.IntegerField(help_text="Bytes.")
+    uploaded_at = serializers.DateTimeField()
+    file = serializers.CharField(help_text="Where it is downloaded, with the same sign-in.")
+
+
+class ProofRequest(serializers.Serializer):
+    file = serializers.FileField(help_text="JPEG, PNG, WebP or PDF.")
+    amount = Money(required=False)
+    reference = serializers.CharField(max_length=100, required=False, allow_blank=True)
+
+
+class TransactionInList(serializers.Serializer):
+    id = serializers.UUIDField()
+    reference = serializers.CharField(help_text="What to write on the transfer.")
+    status = serializers.ChoiceField(choices=TransactionStatus.choices)
+    payment_method = serializers.ChoiceField(choices=PaymentMethod.choices)
+    payment_status = serializers.ChoiceField(choices=PaymentStatus.choices)
+    amount = Money(help_text="To be paid, with tax and less discount.")
+    tax = Money()
+    discount = Money()
+    currency = serializers.CharField(min_length=3, max_length=3)
+    note = serializers.CharField(allow_blank=True)
+    customer = BookingCustomer()
+    due_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    submitted_at = serializers.DateTimeField(allow_null=True, help_text="Under review since.")
+    paid_at = serializers.DateTimeField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = serializers.CharField(allow_null=True, help_text="For staff only.")
+    decision_reason = serializers.CharField(allow_blank=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    version = serializers.IntegerField(help_text="Counts changes; the ETag says the same.")
+    bookings = PricedBooking(many=True)
+    proofs = ProofSerializer(many=True)
+
+
+class TransactionSerializer(TransactionInList):
+    payment_instructions = serializers.CharField(
+        allow_blank=True, help_text="How to pay, while something is to be paid in advance."
+    )
+
+
+class TransactionPage(Page):
+    results = TransactionInList(many=True)
+
+
+class PaymentNote(serializers.Serializer):
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
