@@ -1,0 +1,262 @@
+"""What the database refuses by itself about carts, money and proofs (A2, A3, A7, B10)."""
+
+import itertools
+import uuid
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from payments.lifecycle import (
+    CART,
+    ITEM,
+    METHOD_STATUSES,
+    PAYMENT,
+    PROOF,
+    TRANSACTION,
+    CartStatus,
+    ItemStatus,
+    PaymentMethod,
+    PaymentStatus,
+    ProofStatus,
+    TransactionStatus,
+)
+from payments.models import Cart, CartItem, CartTransaction
+from tests import factories as f
+from tests.plain_sql import change, claims_of, copy, moves_the_database_lets_pass, refused, sql
+
+pytestmark = pytest.mark.django_db
+
+now = timezone.now
+new_id = uuid.uuid4
+
+
+class World:
+    """One row of everything, to be changed for the worse."""
+
+    def __init__(self):
+        resource = f.ResourceFactory()
+        self.price = f.PriceFactory(resource=resource)
+        self.customer = f.CustomerFactory(organization=resource.organization)
+        slots = f.make_slots(resource, 3)
+        self.transaction = f.check_out(self.customer, slots[0])
+        self.other = f.check_out(f.CustomerFactory(organization=resource.organization), slots[1])
+        self.item = CartItem.objects.get(transaction=self.transaction)
+        f.submit_proof(self.other)
+        self.proof = self.other.proofs.get()
+        f.hold(self.customer, slots[2])
+        self.cart = Cart.objects.get(customer=self.customer, status="open")
+        self.held = self.cart.items.get()
+        self.gone = Cart.objects.get(customer=self.customer, status="checked_out")
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+CLAIMS = {
+    "payments_cart_checked_out_says_when": lambda w: change(w.cart, checked_out_at=now()),
+    "payments_cart_one_open_per_customer": lambda w: copy(w.cart, id=new_id()),
+    "payments_cartitem_belongs_somewhere": lambda w: change(w.held, cart_id=None),
+    "payments_cartitem_checked_out_has_a_transaction": lambda w: change(
+        w.held, status="checked_out"
+    ),
+    "payments_cartitem_money_is_not_negative": lambda w: change(w.item, amount=Decimal("-0.01")),
+    "payments_cartitem_price_is_frozen": lambda w: change(w.item, amount=None),
+    "payments_cartitem_status_is_known": lambda w: copy(w.item, id=new_id(), status="lost"),
+    "payments_carttransaction_approved_is_paid": lambda w: change(
+        w.transaction, status="approved", decided_at=now()
+    ),
+    "payments_carttransaction_decided_says_when": lambda w: change(
+        w.transaction, status="approved", payment_status="paid", paid_at=now()
+    ),
+    "payments_carttransaction_ended_says_when": lambda w: change(w.transaction, ended_at=now()),
+    "payments_carttransaction_free_costs_nothing": lambda w: change(
+        w.transaction, payment_method="free", payment_status="paid", paid_at=now()
+    ),
+    "payments_carttransaction_money_is_not_negative": lambda w: change(
+        w.transaction, amount=Decimal("-0.01")
+    ),
+    "payments_carttransaction_paid_says_when": lambda w: change(
+        w.transaction, payment_status="paid"
+    ),
+    "payments_carttransaction_payment_fits_method": lambda w: change(
+        w.transaction, payment_method="gold"
+    ),
+    "payments_carttransaction_reference_is_unique": lambda w: change(
+        w.transaction, reference=w.other.reference
+    ),
+    "payments_carttransaction_status_is_known": lambda w: (
+        # Another constraint lists all statuses too, and is looked at first.
+        sql("SET CONSTRAINTS ALL IMMEDIATE"),
+        sql(
+            "ALTER TABLE payments_carttransaction"
+            " DROP CONSTRAINT payments_carttransaction_ended_says_when"
+        ),
+        copy(w.transaction, id=new_id(), reference="X", status="lost"),
+    ),
+    "payments_carttransaction_under_review_says_since_when": lambda w: change(
+        w.transaction, status="under_review"
+    ),
+    "payments_price_amount_is_sane": lambda w: change(w.price, amount=Decimal("1000000.01")),
+    "payments_price_basis_is_known": lambda w: change(w.price, basis="mood"),
+    "payments_price_currency_is_iso": lambda w: change(w.price, currency="eur"),
+    "payments_price_discount_is_a_percentage": lambda w: change(w.price, discount_percent=101),
+    "payments_price_tax_is_a_percentage": lambda w: change(w.price, tax_percent=-1),
+    "payments_price_ends_after_it_starts": lambda w: change(
+        w.price, valid_from="2030-01-02", valid_until="2030-01-01"
+    ),
+    "payments_proof_amount_is_positive": lambda w: change(w.proof, amount=0),
+    "payments_proof_file_is_its_own": lambda w: copy(w.proof, id=new_id()),
+    "payments_proof_status_is_known": lambda w: copy(w.proof, id=new_id(), file="x", status="lost"),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_database_refuses_what_its_constraint_says(world, claim):
+    with refused(claim):
+        CLAIMS[claim](world)
+
+
+def test_every_constraint_of_the_models_is_proven_here():
+    assert claims_of("payments") - set(CLAIMS) == set()
+
+
+# Lifecycles
+
+
+def test_a_cart_changes_its_status_only_along_its_table(world):
+    states = {CartStatus.OPEN: None, CartStatus.CHECKED_OUT: now()}
+    columns = {str(s): {"checked_out_at": at} for s, at in states.items()}
+
+    assert moves_the_database_lets_pass(world.cart, CART, columns) == {("open", "checked_out")}
+
+
+def test_an_item_changes_its_status_only_along_its_table(world):
+    states = {s: {} for s in ItemStatus.values}
+
+    assert moves_the_database_lets_pass(world.item, ITEM, states) == set(ITEM.pairs())
+
+
+ENDED = {"rejected", "expired", "cancelled"}
+
+
+def test_a_transaction_changes_its_status_only_along_its_table(world):
+    said = {"decided_at": now(), "submitted_at": now(), "payment_status": "paid", "paid_at": now()}
+    states = {
+        s: said | {"ended_at": now() if s in ENDED else None} for s in TransactionStatus.values
+    }
+
+    passed = moves_the_database_lets_pass(world.transaction, TRANSACTION, states)
+
+    assert passed == set(TRANSACTION.pairs())
+    assert not any(source in ENDED for source, _target in passed)
+
+
+def test_a_payment_changes_its_status_only_along_its_table(world):
+    states = {s: {"paid_at": now()} for s in PaymentStatus.values}
+
+    passed = moves_the_database_lets_pass(
+        world.transaction, PAYMENT, states, field="payment_status"
+    )
+
+    assert passed == set(PAYMENT.pairs()) == {("pending", "paid"), ("pending", "failed")}
+
+
+def test_a_proof_changes_its_status_only_along_its_table(world):
+    passed = moves_the_database_lets_pass(world.proof, PROOF, {s: {} for s in ProofStatus.values})
+
+    assert passed == {("submitted", "accepted"), ("submitted", "rejected")}
+
+
+# Payment method × payment status
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [*itertools.product(PaymentMethod.values, PaymentStatus.values)]
+)
+def test_each_way_to_pay_knows_only_its_own_payment_statuses(world, method, status):
+    columns = {"id": new_id(), "reference": "X", "payment_method": method}
+    columns |= {"payment_status": status, "paid_at": now(), "amount": 0}
+
+    if status in METHOD_STATUSES[method]:
+        copy(world.transaction, **columns)
+    else:
+        with refused("payments_carttransaction_payment_fits_method"):
+            copy(world.transaction, **columns)
+
+
+def test_the_table_of_methods_and_statuses_is_the_one_of_the_requirements():
+    assert {str(m): {str(s) for s in statuses} for m, statuses in METHOD_STATUSES.items()} == {
+        "pay_now": {"pending", "paid", "failed"},
+        "pay_on_arrival": {"pending", "paid"},
+        "free": {"paid"},
+    }
+
+
+# Money
+
+
+@pytest.mark.parametrize("column", ["amount", "tax", "discount"])
+def test_no_money_of_an_order_or_an_item_is_negative(world, column):
+    with refused("payments_carttransaction_money_is_not_negative"):
+        change(world.transaction, **{column: Decimal("-0.01")})
+    with refused("payments_cartitem_money_is_not_negative"):
+        change(world.item, **{column: Decimal("-0.01")})
+
+
+def test_no_price_is_negative(world):
+    with refused("payments_price_amount_is_sane"):
+        change(world.price, amount=Decimal("-0.01"))
+
+
+@pytest.mark.parametrize("column", ["unit_price", "quantity"])
+def test_what_was_checked_out_says_what_it_cost(world, column):
+    with refused("payments_cartitem_price_is_frozen"):
+        change(world.item, **{column: None})
+    with refused("payments_cartitem_price_is_frozen"):
+        change(world.item, currency="")
+
+
+# Links
+
+
+def test_a_booking_is_in_one_item_only(world):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        copy(world.item, id=new_id())
+
+
+@pytest.mark.parametrize(
+    "table", ["payments_carttransaction", "payments_cart", "bookings_booking", "bookings_customer"]
+)
+def test_nothing_that_others_point_at_can_be_deleted(world, table):
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    with pytest.raises(DatabaseError, match="foreign key"), transaction.atomic():
+        sql(f"DELETE FROM {table}")
+
+    assert CartTransaction.objects.count() == 2
+
+
+# Versions (B11)
+
+
+def test_every_change_of_a_transaction_counts_and_no_change_does_not(world):
+    version = world.transaction.version
+
+    change(world.transaction, note="please hurry")
+    change(world.transaction, note="please hurry")
+
+    world.transaction.refresh_from_db()
+    assert world.transaction.version == version + 1
+
+
+def test_nobody_sets_a_version_by_hand(world):
+    before = CartTransaction.objects.get(pk=world.transaction.pk).version
+
+    change(world.transaction, version=99)
+
+    world.transaction.refresh_from_db()
+    assert world.transaction.version == before + 1
