@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from audit import tasks
-from audit.admin.scope import ScopedReadOnlyAdmin, go_to, pretty, staff_actor
+from audit.admin.scope import ScopedReadOnlyAdmin, badge, go_to, moment, pretty, staff_actor
 from audit.consistency.registry import registry
 from audit.errors import Unavailable
 from audit.models import ConsistencyReport, Finding
@@ -35,7 +35,7 @@ STATUS_COLOURS = {
 @admin.register(ConsistencyReport)
 class ConsistencyReportAdmin(ScopedReadOnlyAdmin):
     list_display = (
-        "started_at",
+        "show_started_at",
         "kind",
         "actor_label",
         "checks_run",
@@ -55,11 +55,15 @@ class ConsistencyReportAdmin(ScopedReadOnlyAdmin):
     )
     readonly_fields = ("took", "show_found", "show_figures")
 
-    @display(description=_("found"), ordering="findings_count", label={"bad": "danger"})
-    def show_found(self, report: ConsistencyReport) -> tuple[str, str]:
+    @display(description=_("started at"), ordering="started_at")
+    def show_started_at(self, report: ConsistencyReport) -> str:
+        return moment(report.started_at)
+
+    @display(description=_("found"), ordering="findings_count")
+    def show_found(self, report: ConsistencyReport) -> SafeString:
         if not report.findings_count:
-            return "clean", gettext("clean")
-        return "bad", str(report.findings_count)
+            return badge(gettext("clean"), "success")
+        return badge(str(report.findings_count), "danger")
 
     @display(description=_("took"))
     def took(self, report: ConsistencyReport) -> str:
@@ -174,16 +178,16 @@ class FindingAdmin(ScopedReadOnlyAdmin):
     readonly_fields = ("show_severity", "about", "show_status", "meaning", "show_details")
 
     @display(description=_("found at"), ordering="report__started_at")
-    def found_at(self, finding: Finding) -> Any:
-        return finding.report.started_at
+    def found_at(self, finding: Finding) -> str:
+        return moment(finding.report.started_at)
 
-    @display(description=_("severity"), ordering="severity", label=SEVERITY_COLOURS)
-    def show_severity(self, finding: Finding) -> tuple[str, str]:
-        return finding.severity, finding.get_severity_display()
+    @display(description=_("severity"), ordering="severity")
+    def show_severity(self, finding: Finding) -> SafeString:
+        return badge(finding.get_severity_display(), SEVERITY_COLOURS.get(finding.severity, ""))
 
-    @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
-    def show_status(self, finding: Finding) -> tuple[str, str]:
-        return finding.status, finding.get_status_display()
+    @display(description=_("status"), ordering="status")
+    def show_status(self, finding: Finding) -> SafeString:
+        return badge(finding.get_status_display(), STATUS_COLOURS.get(finding.status, ""))
 
     @display(description=_("about"))
     def about(self, finding: Finding) -> str:

@@ -10,8 +10,9 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -19,7 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
-from audit.admin.scope import ScopedReadOnlyAdmin, go_to, pretty, staff_actor
+from audit.admin.scope import ScopedReadOnlyAdmin, badge, go_to, moment, pretty, staff_actor
 from audit.delivery.email import EmailChannel, render
 from audit.delivery.resend import cancel, resend
 from audit.models import OPEN, Delivery, DeliveryStatus, OutboxEvent
@@ -50,15 +51,7 @@ class ChannelFilter(admin.SimpleListFilter):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ScopedReadOnlyAdmin):
-    list_display = (
-        "created_at",
-        "kind",
-        "address",
-        "show_status",
-        "tries",
-        "next_try",
-        "last_error",
-    )
+    list_display = ("show_created_at", "kind", "address", "show_status", "tries", "show_error")
     list_select_related = ("event",)
     list_filter = (
         ("status", ChoicesDropdownFilter),
@@ -83,6 +76,10 @@ class DeliveryAdmin(ScopedReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Delivery]:
         return super().get_queryset(request).select_related("event")
 
+    @display(description=_("created at"), ordering="created_at")
+    def show_created_at(self, delivery: Delivery) -> str:
+        return moment(delivery.created_at)
+
     @display(description=_("event"), ordering="event__kind")
     def kind(self, delivery: Delivery) -> str:
         return delivery.event.kind
@@ -91,9 +88,9 @@ class DeliveryAdmin(ScopedReadOnlyAdmin):
     def about(self, delivery: Delivery) -> str:
         return f"{delivery.event.subject_type} {delivery.event.subject_id}"
 
-    @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
-    def show_status(self, delivery: Delivery) -> tuple[str, str]:
-        return delivery.status, delivery.get_status_display()
+    @display(description=_("status"), ordering="status")
+    def show_status(self, delivery: Delivery) -> SafeString:
+        return badge(delivery.get_status_display(), STATUS_COLOURS.get(delivery.status, ""))
 
     @display(description=_("attempts"), ordering="attempts")
     def tries(self, delivery: Delivery) -> str:
@@ -102,9 +99,13 @@ class DeliveryAdmin(ScopedReadOnlyAdmin):
             "most": delivery.max_attempts,
         }
 
-    @display(description=_("next attempt"), ordering="next_attempt_at", empty_value="-")
-    def next_try(self, delivery: Delivery) -> Any:
-        return delivery.next_attempt_at if delivery.status in OPEN else None
+    @display(description=_("next attempt"))
+    def next_try(self, delivery: Delivery) -> str:
+        return moment(delivery.next_attempt_at if delivery.status in OPEN else None)
+
+    @display(description=_("last error"))
+    def show_error(self, delivery: Delivery) -> str:
+        return Truncator(delivery.last_error).chars(60) or "-"
 
     @display(description=_("preview"))
     def preview(self, delivery: Delivery) -> SafeString | str:
@@ -118,7 +119,7 @@ class DeliveryAdmin(ScopedReadOnlyAdmin):
             '<iframe sandbox="" srcdoc="{}" title="{}" style="width:100%;height:640px;border:0;'
             'border-radius:6px;background:#fff;color-scheme:light"></iframe>',
             shown.subject,
-            shown.html,
+            escape(shown.html),
             shown.subject,
         )
 
@@ -208,7 +209,7 @@ class DeliveryInline(TabularInline):
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ScopedReadOnlyAdmin):
-    list_display = ("created_at", "kind", "about", "show_state", "actor_label", "request_id")
+    list_display = ("show_created_at", "kind", "about", "show_state", "actor_label")
     list_filter = (("created_at", RangeDateTimeFilter),)
     list_filter_submit = True
     search_fields = ("kind", "subject_id", "request_id", "actor_label")
@@ -221,21 +222,22 @@ class OutboxEventAdmin(ScopedReadOnlyAdmin):
     readonly_fields = ("about", "show_state", "show_payload")
     inlines = (DeliveryInline,)
 
+    @display(description=_("written at"), ordering="created_at")
+    def show_created_at(self, event: OutboxEvent) -> str:
+        return moment(event.created_at)
+
     @display(description=_("about"))
     def about(self, event: OutboxEvent) -> str:
         return f"{event.subject_type} {event.subject_id}"
 
-    @display(
-        description=_("status"),
-        label={"waiting": "warning", "handed out": "success", "failed": "danger"},
-    )
-    def show_state(self, event: OutboxEvent) -> tuple[str, str]:
+    @display(description=_("status"))
+    def show_state(self, event: OutboxEvent) -> SafeString:
         if event.error:
-            return "failed", gettext("failed")
+            return badge(gettext("failed"), "danger")
         if event.dispatched_at is None:
             age = timezone.now() - event.created_at
-            return "waiting", gettext("waiting for %d s") % age.total_seconds()
-        return "handed out", gettext("handed out")
+            return badge(gettext("waiting for %d s") % age.total_seconds(), "warning")
+        return badge(gettext("handed out"), "success")
 
     @display(description=_("payload"))
     def show_payload(self, event: OutboxEvent) -> SafeString:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -35,6 +38,18 @@ def pretty(value: Any) -> SafeString:
     return format_html(
         '<pre class="text-xs whitespace-pre-wrap" style="font-family: monospace">{}</pre>', text
     )
+
+
+def badge(text: str, colour: str = "") -> SafeString:
+    """A coloured label: info, success, warning, danger, or none."""
+    return SafeString(render_to_string("unfold/helpers/label.html", {"text": text, "type": colour}))
+
+
+def moment(value: datetime | None) -> str:
+    """A moment in the reader's zone and format."""
+    if value is None:
+        return "-"
+    return str(formats.date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT"))
 
 
 class ScopedReadOnlyAdmin(ModelAdmin):

@@ -167,6 +167,6 @@ def outbox_stuck(scope: Scope) -> Iterator[Problem]:
             subject_type="audit.delivery",
             subject_id=row["id"],
             message=f"A delivery by {row['channel']} {state} after {row['attempts']} attempts:"
-            f" {row['last_error'] or 'no error noted'}.",
+            f" {row['last_error'] or 'no error noted'}",
             organization_id=row["organization_id"],
         )

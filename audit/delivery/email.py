@@ -72,7 +72,7 @@ class EmailSender:
                 self.backend.close()
             code = _permanent_code(error)
             if code is not None:
-                raise Refused(f"The mail server refused this for good: {code}.") from error
+                raise Refused(f"The mail server refused this for good: {code}") from error
             if isinstance(error, (smtplib.SMTPException, OSError)):
                 raise Failed(_describe(error)) from error
             raise
@@ -174,13 +174,14 @@ def render(event: OutboxEvent, *, language: str = "", time_zone: str = "") -> Re
             text = _render(f"{folder}/body.txt", context, escape=False)
             html = _render(f"{folder}/body.html", context, escape=True)
         except TemplateDoesNotExist as error:
-            raise Failed(f"There is no template {error}.") from error
+            raise Failed(f"There is no template {error}") from error
     return Rendered(" ".join(subject.split()), _tidy(text), html)
 
 
 def _render(name: str, context: dict[str, Any], *, escape: bool) -> str:
     template = get_template(name, using="django").template  # type: ignore[attr-defined]
-    return str(template.render(Context(context, autoescape=escape)))
+    rendered = template.render(Context(context, autoescape=escape))
+    return str.__str__(rendered)  # not marked as safe: it is no part of anybody's page
 
 
 def _tidy(text: str) -> str:

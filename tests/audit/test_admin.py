@@ -93,6 +93,19 @@ def test_deliveries_show_their_state_and_error(chief: Client) -> None:
     assert "Your booking was cancelled" in shown
 
 
+def test_a_preview_cannot_break_out_of_its_frame(chief: Client) -> None:
+    attack = '"></iframe><script>alert(1)</script>'
+    event = tell("ana@example.com", customer=attack, booking={"resource": attack})
+    relay.dispatch([Recorder()])
+    delivery = Delivery.objects.get(event=event)
+    shown = chief.get(reverse("admin:audit_delivery_change", args=[delivery.pk])).content.decode()
+    frame = re.search(r'<iframe sandbox="" srcdoc="([^"]*)" title="([^"]*)" style=', shown)
+    assert frame
+    assert frame[1].startswith("&lt;!doctype html&gt;")
+    assert "<script>alert(1)" not in shown
+    assert "<" not in frame[1] + frame[2]
+
+
 def test_a_list_of_deliveries_costs_the_same_for_any_number(
     chief: Client, django_assert_max_num_queries: Any
 ) -> None:
