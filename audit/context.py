@@ -74,18 +74,7 @@ def audited(actor: Actor, *, reason: str = "") -> Iterator[None]:
     """
     if not connection.in_atomic_block:
         raise RuntimeError("audited() belongs inside transaction.atomic()")
-    where = current_origin()
-    payload = json.dumps(
-        {
-            "actor_kind": actor.kind,
-            "actor_id": str(actor.id) if actor.id else None,
-            "actor_label": actor.label[:200],
-            "ip": where.ip,
-            "user_agent": where.user_agent[:400],
-            "request_id": where.request_id[:64],
-            "reason": reason,
-        }
-    )
+    payload = context_of(actor, reason=reason)
     outer = _audited.get()
     if payload != outer:
         _tell(payload)
@@ -98,6 +87,32 @@ def audited(actor: Actor, *, reason: str = "") -> Iterator[None]:
     _audited.reset(token)
     if outer is not None and outer != payload:
         _tell(outer)
+
+
+def context_of(actor: Actor, *, reason: str = "") -> str:
+    """What the triggers of the trail read: the value of the setting ``SETTING``."""
+    where = current_origin()
+    return json.dumps(
+        {
+            "actor_kind": actor.kind,
+            "actor_id": str(actor.id) if actor.id else None,
+            "actor_label": actor.label[:200],
+            "ip": where.ip,
+            "user_agent": where.user_agent[:400],
+            "request_id": where.request_id[:64],
+            "reason": reason,
+        }
+    )
+
+
+@contextmanager
+def told(payload: str) -> Iterator[None]:
+    """The database has been told ``payload`` for this transaction, by the caller's statement."""
+    token = _audited.set(payload)
+    try:
+        yield
+    finally:
+        _audited.reset(token)
 
 
 def _tell(payload: str) -> None:

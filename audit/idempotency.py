@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
+from audit.context import SETTING, Actor, context_of, told
 from audit.delivery import alerts
 from audit.errors import (
     DomainError,
@@ -70,6 +72,7 @@ def run(
     request_hash: str,
     execute: Callable[[], Answer],
     problem: Callable[[DomainError], Answer],
+    actor: Actor | None = None,
 ) -> Answer:
     """Do the work of one POST in one transaction, once per key; call it outside of any.
 
@@ -82,6 +85,8 @@ def run(
         execute: calls one service and renders its result. It runs inside
             ``transaction.atomic()``; a service's ``atomic(savepoint=False)`` adds no statement.
         problem: renders a domain error. Called for 409, 412 and 422 when there is a key.
+        actor: whom the trail is told of together with the claim of the key, so that a service
+            whose ``audited()`` has no reason sends no statement for it.
 
     Returns:
         What ``execute`` returned, the problem it ended in, or what is kept under the key
@@ -103,10 +108,12 @@ def run(
     slot = _Slot(user_id, route, key, request_hash)
     try:
         with transaction.atomic(durable=True):
-            kept = slot.claim()
+            payload = context_of(actor) if actor else ""
+            kept = slot.claim(payload)
             if kept is not None:
                 return kept
-            answer = execute()
+            with told(payload) if payload else nullcontext():
+                answer = execute()
             if _is_kept(answer.status):
                 slot.keep(answer)
             return answer
@@ -146,17 +153,23 @@ class _Slot:
         WITH lock AS MATERIALIZED (
             SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS taken
         )
-        SELECT lock.taken, k.request_hash, k.status, k.body, k.headers
+        SELECT lock.taken, k.request_hash, k.status, k.body, k.headers,
+               set_config(%s, %s, true)
         FROM lock
         LEFT JOIN audit_idempotencykey k ON k.user_id = %s AND k.route = %s AND k.key = %s
     """
 
-    def claim(self) -> Answer | None:
-        """Take the key for this transaction; return the answer that it has, if it has one."""
+    def claim(self, context: str = "") -> Answer | None:
+        """Take the key for this transaction; return the answer that it has, if it has one.
+
+        Args:
+            context: what the trail is told of this transaction, in the same statement.
+        """
         name = "\x1f".join(("idempotency", str(self.user_id), self.route, self.key))
         with connection.cursor() as cursor:
-            cursor.execute(self.CLAIM, [name, self.user_id, self.route, self.key])
-            taken, kept_hash, status, body, headers = cursor.fetchone()
+            parameters = [name, SETTING, context, self.user_id, self.route, self.key]
+            cursor.execute(self.CLAIM, parameters)
+            taken, kept_hash, status, body, headers, _ = cursor.fetchone()
         if kept_hash is not None:
             return self._replay(kept_hash, Answer(status, body, json.loads(headers)))
         if not taken:

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from audit import idempotency
 from audit.api import answers
 from audit.api.parsers import JsonParser
+from audit.context import Actor
 from audit.idempotency import Answer
 
 
@@ -43,6 +44,11 @@ class ApiView(APIView):
     parser_classes = [JsonParser]
     metadata_class = None
     throttle_scope = ""  # empty: read or write, by method
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who the person is in the trail, where that is known."""
+        return None
 
     def perform_authentication(self, request: Request) -> None:
         """Who is it? Whoever is nobody counts against the limit of their address."""
@@ -77,5 +83,6 @@ class ApiView(APIView):
                 request_hash=fingerprint,
                 execute=execute,
                 problem=answers.problem_answer,
+                actor=self.actor,
             )
         )

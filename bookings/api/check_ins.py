@@ -49,7 +49,7 @@ class CheckIns(OrganizationView):
             booking = check_in.check_in(
                 code=code,
                 organization_ids={self.viewer.organization.pk},
-                actor=self.viewer.actor,
+                actor=self.actor,
                 now=now,
             )
             return answers.answer(

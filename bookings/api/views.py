@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from audit.api.views import ApiView
+from audit.context import Actor
 from audit.errors import Forbidden, NotFound
 from bookings import selectors
 from bookings.api.authentication import SignIn
@@ -32,6 +33,10 @@ class OrganizationView(ApiView):
         if viewer is None:
             raise NotFound("There is no such organisation.")
         self.viewer = viewer
+
+    @property
+    def actor(self) -> Actor:
+        return self.viewer.actor
 
     def need(self, permission: str) -> None:
         """Raise Forbidden unless the person may do ``permission`` in this organisation."""

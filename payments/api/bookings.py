@@ -103,7 +103,7 @@ class Bookings(OrganizationView):
                 units=units,
                 payment_method=method,
                 note=note,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 now=now,
             )
             item = selectors.items_of(made)[0]
@@ -167,7 +167,7 @@ class Cancel(OrganizationView):
             booking = booking_services.cancel(
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 reason=reason,
                 now=now,
                 version=version,

@@ -44,7 +44,7 @@ class CartView(OrganizationView):
     def delete(self, request: Request, org: str) -> HttpResponse:
         """Let every seat go."""
         if self.viewer.customer:
-            carts.empty(customer=self.viewer.customer, actor=self.viewer.actor, now=timezone.now())
+            carts.empty(customer=self.viewer.customer, actor=self.actor, now=timezone.now())
         return HttpResponse(status=204)
 
 
@@ -73,7 +73,7 @@ class CartItems(OrganizationView):
                 customer=customer_of(self.viewer),
                 slot_id=slot_id,
                 units=units,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 now=now,
             )
             return answers.answer(representations.item(item, price), 201)
@@ -97,7 +97,7 @@ class CartItemDetail(OrganizationView):
         carts.remove_item(
             customer=self.viewer.customer,
             item_id=pk,
-            actor=self.viewer.actor,
+            actor=self.actor,
             now=timezone.now(),
         )
         return HttpResponse(status=204)
@@ -139,7 +139,7 @@ class Checkout(OrganizationView):
                 customer=customer_of(self.viewer),
                 payment_method=method,
                 note=note,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 now=now,
             )
             items = selectors.items_of(made)

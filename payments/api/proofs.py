@@ -73,7 +73,7 @@ class Upload(OrganizationView):
                     booking_id=booking_id,
                     amount=amount,
                     reference=reference,
-                    actor=self.viewer.actor,
+                    actor=self.actor,
                     now=now,
                 )
                 return answers.answer(representations.proof(proof, self.viewer), 201)

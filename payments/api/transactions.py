@@ -154,7 +154,7 @@ class Approve(Decision):
             lambda: decisions.approve(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 reason=reason,
                 version=version,
                 now=now,
@@ -182,7 +182,7 @@ class Reject(Decision):
             lambda: decisions.reject(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 reason=reason,
                 version=version,
                 now=now,
@@ -213,7 +213,7 @@ class Cancel(Decision):
             lambda: decisions.cancel(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 reason=reason,
                 version=version,
                 now=now,
@@ -244,7 +244,7 @@ class TakePayment(Decision):
             lambda: decisions.take_payment(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.viewer.actor,
+                actor=self.actor,
                 note=note,
                 now=now,
             ),

@@ -45,7 +45,7 @@ def put_in_cart(world, client, **slot):
     return client.post("cart/items/", {"slot": str(made.pk)}, key=new_key())
 
 
-def test_adding_to_an_open_cart_takes_11(world):
+def test_adding_to_an_open_cart_takes_10(world):
     client = world.here.as_customer()
     assert put_in_cart(world, client).status == 201
     slot = world.here.slot(max_bookings=5)
@@ -57,7 +57,7 @@ def test_adding_to_an_open_cart_takes_11(world):
     assert len(statements) <= 10, statements
 
 
-def test_adding_an_exclusive_resource_takes_one_more(world):
+def test_adding_an_exclusive_resource_takes_two_more(world):
     client = world.here.as_customer()
     resource = f.ResourceFactory(organization=world.here.organization, exclusive=True)
     assert put_in_cart(world, client).status == 201
@@ -67,22 +67,24 @@ def test_adding_an_exclusive_resource_takes_one_more(world):
         answer = client.post("cart/items/", {"slot": str(slot.pk)}, key=new_key())
 
     assert answer.status == 201
-    assert len(statements) <= 11, statements
+    assert len(statements) <= 12, statements
 
 
 @pytest.mark.parametrize("method", ["pay_now", "pay_on_arrival"])
-@pytest.mark.parametrize("count", [1, 10])
-def test_checkout_takes_the_same_for_any_number_of_items(world, count, method):
+def test_checkout_takes_the_same_for_any_number_of_items(world, method):
     client = world.here.as_customer()
-    for _ in range(count):
-        world.here.hold()
+    taken = []
+    for count in (1, 2, 20):
+        for _ in range(count):
+            world.here.hold()
+        with counted() as statements:
+            answer = client.post("cart/checkout/", {"payment_method": method}, key=new_key())
+        assert answer.status == 201
+        assert len(answer.data["bookings"]) == count
+        taken.append(statements)
 
-    with counted() as statements:
-        answer = client.post("cart/checkout/", {"payment_method": method}, key=new_key())
-
-    assert answer.status == 201
-    assert len(answer.data["bookings"]) == count
-    assert len(statements) == 17, statements
+    assert len({len(statements) for statements in taken}) == 1, taken
+    assert len(taken[0]) <= 18, taken[0]
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -100,18 +102,19 @@ def test_a_checkout_that_is_confirmed_at_once_takes_at_most_25(world, count):
     assert len(statements) <= 25, statements
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
-def test_approving_takes_the_same_for_any_number_of_bookings(world, count):
-    transaction, _ = world.here.submitted(count)
+def test_approving_takes_the_same_for_any_number_of_bookings(world):
     client = world.here.as_role("reviewer")
+    taken = []
+    for count in (1, 10, 100):
+        transaction, _ = world.here.submitted(count)
+        with counted() as statements:
+            answer = client.post(f"transactions/{transaction.pk}/approve/", {}, key=new_key())
+        assert answer.status == 200
+        assert [b["status"] for b in answer.data["bookings"]] == ["confirmed"] * count
+        taken.append(statements)
 
-    with counted() as statements:
-        answer = client.post(f"transactions/{transaction.pk}/approve/", {}, key=new_key())
-
-    assert answer.status == 200
-    assert {b["status"] for b in answer.data["bookings"]} == {"confirmed"}
-    assert len(answer.data["bookings"]) == count
-    assert len(statements) == 17, statements
+    assert len({len(statements) for statements in taken}) == 1, taken
+    assert len(taken[0]) <= 18, taken[0]
 
 
 def test_checking_in_takes_at_most_12(world):
