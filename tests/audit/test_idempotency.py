@@ -216,9 +216,9 @@ def test_an_answer_that_came_first_wins_over_ours() -> None:
     """The look at what is kept can be older than the lock; then the constraint decides."""
 
     def overtaken() -> Answer:
-        connection_of_another = threading.Thread(target=commit_elsewhere)
-        connection_of_another.start()
-        connection_of_another.join(10)
+        other = threading.Thread(target=commit_elsewhere)
+        other.start()
+        other.join(10)
         return make("ours")()
 
     def commit_elsewhere() -> None:
@@ -243,8 +243,6 @@ def test_an_answer_that_came_first_wins_over_ours() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_an_answer_that_came_first_wins_over_our_refusal() -> None:
     def overtaken() -> Answer:
-        with transaction.atomic():
-            pass
         thread = threading.Thread(target=elsewhere)
         thread.start()
         thread.join(10)
