@@ -56,6 +56,12 @@ def current_origin() -> Origin:
     return _origin.get() or Origin(request_id="")
 
 
+def current_actor_label() -> str:
+    """Who acts in this transaction, for people; empty outside of ``audited``."""
+    told = _audited.get()
+    return str(json.loads(told)["actor_label"]) if told else ""
+
+
 @contextmanager
 def origin(value: Origin) -> Iterator[Origin]:
     """Everything inside comes from ``value``."""

@@ -7,7 +7,6 @@ change tells nobody, a committed one is told at least once. Why: docs/decisions/
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -83,7 +82,7 @@ def emit_many(events: Iterable[Event]) -> list[OutboxEvent]:
     if not connection.in_atomic_block:
         raise RuntimeError("an event is emitted inside the transaction.atomic() of its change")
     request_id = context.current_origin().request_id[:64]
-    actor_label = _actor_label()
+    actor_label = context.current_actor_label()
     rows = [_row(event, request_id, actor_label) for event in events]
     if not rows:
         return []
@@ -113,11 +112,6 @@ def _row(event: Event, request_id: str, actor_label: str) -> OutboxEvent:
         request_id=request_id,
         actor_label=actor_label,
     )
-
-
-def _actor_label() -> str:
-    told = context._audited.get()
-    return str(json.loads(told)["actor_label"]) if told else ""
 
 
 def kick() -> None:

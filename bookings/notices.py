@@ -45,11 +45,17 @@ def about(kind: str, booking: Booking, **payload: Any) -> Event:
 
 
 def to_customer(kind: str, booking: Booking, **payload: Any) -> Event:
-    """An event the customer hears of by mail."""
+    """An event the customer hears of by mail; its organisation must be loaded."""
     return Event(
         kind=kind,
         organization_id=booking.organization_id,
         subject=booking,
-        payload={"booking": describe(booking), "customer": booking.customer.name, **payload},
+        payload={
+            "organization": booking.organization.name,
+            "customer": booking.customer.name,
+            "booking": describe(booking),
+            **payload,
+        },
         to=recipient(booking.customer),
+        reply_to=booking.organization.email,
     )

@@ -83,7 +83,7 @@ def socket_directory(base: Path) -> Path:
     if len(os.fsencode(base)) <= LONGEST_SOCKET_DIRECTORY:
         return base
     # Not tempfile.gettempdir(): every process has to find the same one, whatever its TMPDIR.
-    return Path("/tmp") / f"holdfast-{os.getuid()}-{_digest(base)}"  # noqa: S108
+    return Path("/tmp") / f"holdfast-{os.getuid()}-{_digest(base)}"
 
 
 def refuse_in_production() -> None:
@@ -523,7 +523,7 @@ def _namespace_of_nobody() -> tuple[str, ...]:
 
 
 def _dropped_directory(base: Path) -> Path:
-    return Path("/var/tmp") / f"holdfast-pg-{_digest(base)}"  # noqa: S108
+    return Path("/var/tmp") / f"holdfast-pg-{_digest(base)}"
 
 
 def _readable_copy(home: Path) -> Path:
@@ -535,7 +535,7 @@ def _readable_copy(home: Path) -> Path:
     if package.parent.name not in ("site-packages", "dist-packages"):
         return home
     changed = (home / "bin/postgres").stat().st_mtime_ns
-    copy = Path("/var/tmp") / f"holdfast-bin-{_digest(home / str(changed))}"  # noqa: S108
+    copy = Path("/var/tmp") / f"holdfast-bin-{_digest(home / str(changed))}"
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
         shutil.copytree(home, unfinished / package.name / home.name, symlinks=True)

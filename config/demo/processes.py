@@ -48,14 +48,14 @@ class Process:
 
     def start(self, environment: dict[str, str]) -> None:
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603  our own modules
+            self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the demo, which stops it in order
-                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
     @property
