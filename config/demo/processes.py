@@ -100,15 +100,13 @@ class Processes:
                     "127.0.0.1",
                     "--port",
                     str(port),
-                ]
-                + [
                     "--workers",
                     "2",
                     "--blocking-threads",
                     "4",
                     "--respawn-failed-workers",
-                ]
-                + ["config.wsgi:application"],
+                    "config.wsgi:application",
+                ],
                 log=directory / "web.log",
                 ready=lambda log: self._web_answers(),
             ),
@@ -123,8 +121,6 @@ class Processes:
                     "INFO",
                     "--concurrency",
                     "2",
-                ]
-                + [
                     "--queues",
                     "default",
                     "--hostname",
@@ -145,8 +141,9 @@ class Processes:
                     "--loglevel",
                     "INFO",
                     "--pidfile=",
-                ]
-                + ["--scheduler", "config.beat:Scheduler"],
+                    "--scheduler",
+                    "config.beat:Scheduler",
+                ],
                 log=directory / "beat.log",
                 ready=lambda log: FIRST_TICK in log,
             ),
