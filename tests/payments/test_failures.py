@@ -1,0 +1,466 @@
+"""Whatever fails, and wherever: all of it happened, or none of it (A2, A3, A4, A5, A7, A13, C4).
+
+Each operation is run again and again, and fails at its first statement, its second, and so on
+until it comes through; after each failure every table is as it was, byte for byte, and so is
+the storage of proofs.
+"""
+
+import resource
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.storage import FileSystemStorage
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from audit.errors import Unavailable
+from bookings import codes, signals
+from bookings.models import Booking, CheckInCode
+from bookings.services import bookings, check_in
+from payments import files
+from payments.models import CartItem, CartTransaction, Proof
+from payments.models.proof import proof_storage
+from payments.services import carts, checkout, decisions, proofs
+from tests import factories as f
+from tests.faults import at_commit, cut_connection, other_session, raising, striking
+from tests.invariants import assert_consistent, everything
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ALERT = "operation.failed"
+
+
+def state():
+    """Everything there is, in the database and on disk, but for the alert about the failure."""
+    found: dict[str, Any] = everything()
+    found["audit_outboxevent"] = [e for e in found["audit_outboxevent"] if ALERT not in e]
+    found["files"] = stored_files()
+    return found
+
+
+def stored_files():
+    from pathlib import Path
+
+    root = Path(proof_storage().path(""))
+    return sorted(str(p) for p in root.rglob("*") if p.is_file())
+
+
+def priced(**resource):
+    resource = f.ResourceFactory(**resource)
+    f.PriceFactory(resource=resource)
+    return resource
+
+
+def customer_of(resource):
+    return f.CustomerFactory(organization=resource.organization)
+
+
+# The operations. Each function sets a scene and returns what is done in it.
+
+
+def adding_to_the_cart():
+    """The longest way: a doctor whose time is taken by an overdue hold in another slot."""
+    resource = priced(exclusive=True)
+    slot = f.make_slot(resource)
+    rival = f.make_slot(resource, starts_at=slot.starts_at + timedelta(minutes=30))
+    f.hold(customer_of(resource), rival, now=timezone.now() - timedelta(minutes=16))
+    customer = customer_of(resource)
+    return lambda: f.hold(customer, slot)
+
+
+def removing_from_the_cart():
+    slot = f.make_slot(priced())
+    customer = customer_of(slot)
+    item = f.hold(customer, slot).cart_item
+    return lambda: carts.remove_item(
+        customer=customer, item_id=item.pk, actor=f.actor_of(customer), now=timezone.now()
+    )
+
+
+def checking_out(method="pay_now", priced_=True, count=2):
+    resource = priced() if priced_ else f.ResourceFactory()
+    customer = customer_of(resource)
+    for slot in f.make_slots(resource, count):
+        f.hold(customer, slot)
+    return lambda: f.check_out(customer, method=method)
+
+
+def checking_out_what_is_free():
+    return checking_out("free", priced_=False)
+
+
+def booking_directly():
+    slot = f.make_slot(priced())
+    customer = customer_of(slot)
+    return lambda: checkout.book(
+        organization=customer.organization,
+        customer=customer,
+        slot_id=slot.pk,
+        units=1,
+        payment_method="pay_on_arrival",
+        actor=f.actor_of(customer),
+        now=timezone.now(),
+    )
+
+
+def checked_out(proof=True):
+    resource = priced()
+    transaction = f.check_out(customer_of(resource), *f.make_slots(resource, 2))
+    if proof:
+        f.submit_proof(transaction)
+    return transaction
+
+
+def uploading_a_proof():
+    transaction = checked_out(proof=False)
+    return lambda: f.submit_proof(transaction)
+
+
+def approving():
+    transaction = checked_out()
+    member = f.MembershipFactory(organization=transaction.organization, role="reviewer")
+    return lambda: f.approve(transaction, member)
+
+
+def deciding(service, **kwargs):
+    transaction = checked_out()
+    return lambda: service(
+        transaction_id=transaction.pk,
+        organization_id=transaction.organization_id,
+        actor=f.SYSTEM,
+        now=timezone.now(),
+        **kwargs,
+    )
+
+
+def rejecting():
+    return deciding(decisions.reject, reason="not received")
+
+
+def cancelling():
+    return deciding(decisions.cancel, reason="closed")
+
+
+def cancelling_the_last_booking():
+    transaction = checked_out()
+    one, other = Booking.objects.filter(cart_item__transaction=transaction)
+
+    def cancel(booking):
+        return bookings.cancel(
+            booking_id=booking.pk,
+            organization_id=booking.organization_id,
+            actor=f.SYSTEM,
+            reason="ill",
+            now=timezone.now(),
+        )
+
+    cancel(one)
+    return lambda: cancel(other)
+
+
+def checking_in():
+    slot = f.make_slot()
+    f.check_out(customer_of(slot), slot)
+    code = CheckInCode.objects.select_related("booking").get()
+    return lambda: check_in.check_in(
+        code=codes.derive(code.booking.pk, code.nonce),
+        organization_ids=None,
+        actor=f.SYSTEM,
+        now=slot.starts_at,
+    )
+
+
+def sweeping_holds():
+    resource = f.ResourceFactory()
+    for slot in f.make_slots(resource, 3):
+        f.hold(customer_of(resource), slot, now=timezone.now() - timedelta(minutes=16))
+    return lambda: bookings.expire_holds(actor=f.SYSTEM, now=timezone.now())
+
+
+OPERATIONS = [
+    adding_to_the_cart,
+    removing_from_the_cart,
+    checking_out,
+    checking_out_what_is_free,
+    booking_directly,
+    uploading_a_proof,
+    approving,
+    rejecting,
+    cancelling,
+    cancelling_the_last_booking,
+    checking_in,
+    sweeping_holds,
+]
+each_operation = pytest.mark.parametrize("prepare", OPERATIONS, ids=lambda p: p.__name__)
+MOST_STATEMENTS = 40
+
+
+@each_operation
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), OperationalError("the database is ill")], ids=repr
+)
+def test_a_failure_at_any_statement_leaves_everything_as_it_was(prepare, error):
+    act = prepare()
+    before = state()
+
+    for number in range(1, MOST_STATEMENTS):
+        with striking(number, raising(error)) as injector, suppress(type(error)):
+            act()
+        if not injector.struck:
+            break
+        assert state() == before, f"after a failure at {injector.statements[-1]}"
+
+    assert number > 3, "it was never struck"
+    assert not injector.struck, "it never came through"
+    assert state() != before
+    assert_consistent()
+
+
+@each_operation
+def test_a_connection_cut_at_any_statement_leaves_everything_as_it_was(prepare):
+    act = prepare()
+    before = state()
+
+    for number in range(1, MOST_STATEMENTS):
+        with striking(number, cut_connection) as injector:
+            try:
+                act()
+            except (OperationalError, InterfaceError):
+                connection.close()
+        if not injector.struck:
+            break
+        assert state() == before, f"after a cut at {injector.statements[-1]}"
+
+    assert number > 3, "it was never cut"
+    assert not injector.struck, "it never came through"
+    assert state() != before
+    assert_consistent()
+
+
+@each_operation
+@pytest.mark.parametrize("strike", [raising(OperationalError("no answer")), cut_connection])
+def test_a_failure_right_before_the_commit_leaves_everything_as_it_was(
+    prepare, strike, monkeypatch
+):
+    act = prepare()
+    before = state()
+
+    at_commit(monkeypatch, strike, after=False)
+    with pytest.raises((OperationalError, InterfaceError)):
+        act()
+    connection.close()
+
+    after = state()
+    if prepare is uploading_a_proof:  # nobody can know yet: the sweep looks after it
+        assert len(after.pop("files")) == len(before.pop("files")) + 1
+        assert proofs.remove_orphans(older_than_seconds=-1) == 1
+        assert stored_files() == []
+    assert after == before
+    assert_consistent()
+
+
+@each_operation
+def test_an_answer_lost_after_the_commit_leaves_everything_done(prepare, monkeypatch):
+    act = prepare()
+    before = state()
+
+    at_commit(monkeypatch, raising(OperationalError("no answer")), after=True)
+    with pytest.raises(OperationalError):
+        act()
+    connection.close()
+
+    assert state() != before
+    assert set(stored_files()) == {
+        proof_storage().path(name) for name in Proof.objects.values_list("file", flat=True)
+    }
+    assert proofs.remove_orphans(older_than_seconds=-1) == 0
+    assert_consistent()
+
+
+@pytest.mark.parametrize("prepare", [approving, rejecting], ids=lambda p: p.__name__)
+def test_a_failed_decision_alerts_the_administrators(prepare, settings):
+    settings.ADMIN_ALERT_EMAILS = ["admin@example.com"]
+    act = prepare()
+
+    with striking(4, raising(RuntimeError("a bug"))), pytest.raises(RuntimeError):
+        act()
+
+    (event,) = [e for e in everything()["audit_outboxevent"] if ALERT in e]
+    assert "admin@example.com" in event
+
+
+# What follows a change undoes it when it fails
+
+
+class Broken(Exception):
+    pass
+
+
+def break_down(**kwargs):
+    raise Broken
+
+
+@contextmanager
+def connected(signal):
+    signal.connect(break_down, dispatch_uid="broken")
+    try:
+        yield
+    finally:
+        signal.disconnect(dispatch_uid="broken")
+
+
+MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof,)]
+FREEING = [
+    adding_to_the_cart,
+    removing_from_the_cart,
+    rejecting,
+    cancelling,
+    cancelling_the_last_booking,
+    sweeping_holds,
+]
+
+
+@pytest.mark.parametrize(
+    ("signal", "prepare"),
+    [("bookings_moved", p) for p in MOVING] + [("seats_released", p) for p in FREEING],
+    ids=lambda p: getattr(p, "__name__", p),
+)
+def test_a_receiver_that_fails_undoes_all_of_it(signal, prepare):
+    act = prepare()
+    before = state()
+
+    with connected(getattr(signals, signal)), pytest.raises(Broken):
+        act()
+
+    assert state() == before
+    act()
+    assert_consistent()
+
+
+# A slow database
+
+
+@dataclass
+class Slow:
+    """A limit on every statement, and what PostgreSQL says when it is hit."""
+
+    setting: str
+    words: str
+
+
+LIMITS = [
+    Slow("lock_timeout", "lock timeout"),
+    Slow("statement_timeout", "statement timeout"),
+]
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.setting)
+@pytest.mark.parametrize(
+    "prepare",
+    [p for p in OPERATIONS if p not in (checking_in, sweeping_holds, booking_directly)],
+    ids=lambda p: p.__name__,
+)
+def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, limit):
+    act = prepare()
+    before = state()
+    with other_session(autocommit=False) as other:
+        for table in ("payments_cart", "bookings_booking", "bookings_slot"):
+            other.execute(f"SELECT 1 FROM {table} FOR UPDATE")
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {limit.setting} = 60")
+
+        with pytest.raises(OperationalError, match=limit.words):
+            act()
+
+        with connection.cursor() as cursor:
+            cursor.execute(f"RESET {limit.setting}")
+
+    assert state() == before
+    act()
+    assert_consistent()
+
+
+def test_every_connection_has_limits_on_how_long_it_waits():
+    with connection.cursor() as cursor:
+        for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SHOW {setting}")
+            assert cursor.fetchone()[0] not in ("0", "")
+
+
+# A broken disk
+
+
+def use_storage(settings, location):
+    from django.core.files.storage import storages
+
+    settings.STORAGES["proofs"]["OPTIONS"]["location"] = str(location)
+    storages._storages.clear()
+
+
+def test_a_storage_that_takes_no_files_is_an_error_and_changes_nothing(settings, tmp_path):
+    act = uploading_a_proof()
+    before = everything()
+    (tmp_path / "no folder").write_text("")
+    use_storage(settings, tmp_path / "no folder")
+
+    with pytest.raises(Unavailable):
+        act()
+
+    assert everything() == before
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_no_half_of_a_file():
+    act = uploading_a_proof()
+    before = state()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(Unavailable):
+            act()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert state() == before
+
+
+def test_the_error_is_the_database_s_even_if_the_file_cannot_be_deleted_either(monkeypatch):
+    act = uploading_a_proof()
+    before = everything()
+    monkeypatch.setattr(FileSystemStorage, "delete", lambda *a: raising(OSError("read-only"))())
+
+    with striking(4, raising(RuntimeError("a bug"))), pytest.raises(RuntimeError, match="a bug"):
+        act()
+
+    assert everything() == before
+    monkeypatch.undo()
+    assert proofs.remove_orphans(older_than_seconds=-1) == 1
+
+
+def test_a_file_without_a_service_that_keeps_it_is_gone_at_the_end():
+    with files.stored(files.examine(f.png(), "a.png")) as file:
+        assert proof_storage().exists(file.name)
+
+    assert stored_files() == []
+
+
+def test_the_sweep_leaves_files_alone_that_may_still_be_on_their_way():
+    with files.stored(files.examine(f.png(), "a.png")):
+        assert proofs.remove_orphans() == 0
+        assert len(stored_files()) == 1
+
+
+def test_nothing_of_a_refused_operation_is_left():
+    """A refusal is a failure like any other: here in the middle of a checkout."""
+    act = checking_out(method="free")
+    before = state()
+
+    with pytest.raises(Exception, match="choose how to pay"):
+        act()
+
+    assert state() == before
+    assert CartTransaction.objects.count() == 0
+    assert CartItem.objects.filter(status="in_cart").count() == 2
