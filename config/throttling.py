@@ -24,12 +24,26 @@ WINDOW_SECONDS = 60
 PAUSE_SECONDS = 10.0
 
 
+class _Redis(threading.local):
+    """The Redis client behind the cache, which Django would make anew for every command."""
+
+    _cache: Any = None
+    _client: Any = None
+
+    def client(self) -> Any:
+        current = cache._cache  # type: ignore[attr-defined]
+        if self._cache is not current:
+            self._cache, self._client = current, current.get_client(None, write=True)
+        return self._client
+
+
 class Counter:
     """Counts in Redis, or not at all while it is away."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._again_at = 0.0
+        self._redis = _Redis()
 
     def add(self, key: str) -> int:
         """Count one more; 0 if nobody counts at the moment."""
@@ -54,9 +68,8 @@ class Counter:
             self._again_at = time.monotonic() + PAUSE_SECONDS
             return True
 
-    @staticmethod
-    def _increment(key: str) -> int:
-        redis = cache._cache.get_client(None, write=True)  # type: ignore[attr-defined]
+    def _increment(self, key: str) -> int:
+        redis = self._redis.client()
         name = cache.make_key(key)
         count = int(redis.incr(name))
         if (

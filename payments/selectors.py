@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet
 
 from audit.compiled import Compiled, Param
@@ -57,6 +58,16 @@ def open_cart(customer: Customer) -> Cart | None:
         .prefetch_related(Prefetch("items", queryset=items, to_attr="in_cart"))
         .first()
     )
+
+
+def count_items(cart: Cart) -> int:
+    """How many items are in a cart."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM payments_cartitem WHERE cart_id = %s AND status = %s",
+            [cart.pk, ItemStatus.IN_CART],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def items_in_cart(cart: Cart) -> list[CartItem]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from audit.compiled import Compiled, Param
 from bookings import selectors
 from bookings.models import User
 from bookings.selectors import Viewer
@@ -39,7 +43,7 @@ class SessionTokenAuthentication(BaseAuthentication):
             return None
         if not re.fullmatch(r"[a-z0-9]{8,64}", token):
             raise exceptions.AuthenticationFailed
-        session = SessionStore(token).load()
+        session = _session(token)
         user_id = session.get(SESSION_KEY)
         slug = request.parser_context["kwargs"].get("org")
         user, viewer = selectors.user_and_viewer(user_id, slug) if user_id else (None, None)
@@ -50,6 +54,17 @@ class SessionTokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "X-Session-Token"
+
+
+_SESSION = Compiled(
+    lambda: Session.objects.filter(session_key=Param("key"), expire_date__gt=Param("now"))
+)
+
+
+def _session(token: str) -> dict[str, Any]:
+    """What a session holds; nothing if it is unknown or over."""
+    found = _SESSION.first(key=token, now=timezone.now())
+    return SessionStore().decode(found.session_data) if found else {}
 
 
 def _opened_with_this_password(user: User, session_hash: str) -> bool:

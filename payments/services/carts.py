@@ -16,7 +16,6 @@ from bookings.lifecycle import BOOKING
 from bookings.models import Customer, Organization
 from payments import locks, selectors
 from payments.errors import CartFull
-from payments.lifecycle import ItemStatus
 from payments.models import CartItem
 from payments.prices import Quote, quote
 
@@ -48,7 +47,7 @@ def add_item(
     check_units(units)
     with transaction.atomic(savepoint=False), audited(actor):
         cart = locks.open_cart_or_new(customer, now=now)
-        if CartItem.objects.filter(cart=cart, status=ItemStatus.IN_CART).count() >= MOST_ITEMS:
+        if selectors.count_items(cart) >= MOST_ITEMS:
             raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
         rules = selectors.price_rules_of_slot(slot_id)
         slot = booking_locks.slot(slot_id, organization_id=organization.pk)
