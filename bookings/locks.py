@@ -15,6 +15,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from audit.compiled import Compiled, Param
 from audit.errors import NotFound
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, CheckInCode, Occupancy, Resource, Slot
@@ -32,15 +33,20 @@ def slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
 
 def slot(slot_id: uuid.UUID, *, organization_id: uuid.UUID) -> Slot:
     """Lock one slot of an organisation."""
-    found = (
-        Slot.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("resource")
-        .filter(pk=slot_id, organization_id=organization_id)
-        .first()
-    )
+    found = _SLOT.first(slot=slot_id, organization=organization_id)
     if found is None:
         raise NotFound("There is no such slot.")
     return found
+
+
+_SLOT = Compiled(
+    lambda: (
+        Slot.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("resource")
+        .filter(pk=Param("slot"), organization=Param("organization"))
+        .order_by()
+    )
+)
 
 
 def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
@@ -151,17 +157,24 @@ def check_in_code(
     code_hash: bytes, *, organization_ids: set[uuid.UUID] | None
 ) -> CheckInCode | None:
     """Lock the booking a code belongs to, with everything its answer needs."""
-    found = CheckInCode.objects.select_for_update(no_key=True, of=("booking",)).select_related(
-        "booking__slot__resource", "booking__customer"
+    found = _CHECK_IN_CODE.first(code_hash=code_hash)
+    if found is None or organization_ids is None:
+        return found
+    return found if found.booking.organization_id in organization_ids else None
+
+
+_CHECK_IN_CODE = Compiled(
+    lambda: (
+        CheckInCode.objects.select_for_update(no_key=True, of=("booking",))
+        .select_related("booking__slot__resource", "booking__customer")
+        .filter(code_hash=Param("code_hash"))
     )
-    if organization_ids is not None:
-        found = found.filter(booking__organization_id__in=organization_ids)
-    return found.filter(code_hash=code_hash).first()
+)
 
 
 def _bookings() -> QuerySet[Booking]:
     return (
         Booking.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("slot__resource", "customer")
+        .select_related("slot__resource", "customer", "organization")
         .order_by("pk")
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from audit.compiled import Compiled, Param
 from audit.errors import NotFound
 from bookings import locks as booking_locks
 from bookings.models import Booking, Customer
@@ -20,11 +21,16 @@ from payments.models import Cart, CartItem, CartTransaction
 
 def open_cart(customer: Customer) -> Cart | None:
     """Lock a customer's open cart, if there is one."""
-    return (
+    return _OPEN_CART.first(customer=customer.pk)
+
+
+_OPEN_CART = Compiled(
+    lambda: (
         Cart.objects.select_for_update(no_key=True)
-        .filter(customer=customer, status=CartStatus.OPEN)
-        .first()
+        .filter(customer=Param("customer"), status=CartStatus.OPEN)
+        .order_by()
     )
+)
 
 
 def open_cart_or_new(customer: Customer, *, now: datetime) -> Cart:

@@ -20,6 +20,8 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test import TransactionTestCase
 
+from audit.compiled import Compiled
+
 Action = Callable[[], Any]
 
 
@@ -169,7 +171,12 @@ def locks_off() -> Iterator[None]:
     def plain(self: QuerySet[Any], **kwargs: Any) -> QuerySet[Any]:
         return self.all()
 
-    with mock.patch.object(QuerySet, "select_for_update", plain):
+    # Compiled queries are made anew, and none that was made in here is kept.
+    anew = property(lambda compiled: compiled.plan())
+    with (
+        mock.patch.object(QuerySet, "select_for_update", plain),
+        mock.patch.object(Compiled, "_plan", anew),
+    ):
         yield
 
 
