@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pypdfium2
 from django.conf import settings
@@ -41,6 +42,7 @@ FORMATS = {
     "WEBP": Proof.ContentType.WEBP,
 }
 PREVIEW_PIXELS = 1600
+GRACE_SECONDS = 3600  # no upload takes that long, so what has no row by then will have none
 
 _pdfium = threading.Lock()  # PDFium is not thread-safe
 
@@ -235,3 +237,21 @@ def _discard(storage: Storage, name: str) -> None:
     """Delete a file that nothing names; if that fails too, the sweep does it."""
     with suppress(OSError):
         storage.delete(name)
+
+
+def orphans(*, older_than_seconds: int = GRACE_SECONDS) -> list[str]:
+    """Names of stored files that no proof names, left by a process that died on the way."""
+    root = Path(proof_storage().path(""))
+    if not root.exists():
+        return []
+    latest = time.time() - older_than_seconds
+    names = {str(p.relative_to(root)) for p in root.rglob("*") if _is_file_before(p, latest)}
+    named = set(Proof.objects.filter(file__in=names).values_list("file", flat=True))
+    return sorted(names - named)
+
+
+def _is_file_before(path: Path, latest: float) -> bool:
+    try:
+        return path.is_file() and path.stat().st_mtime <= latest
+    except FileNotFoundError:  # another sweep was faster
+        return False

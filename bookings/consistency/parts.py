@@ -27,13 +27,17 @@ def params(scope: Scope, **more: Any) -> dict[str, Any]:
     return {"organization": scope.organization_id, "now": scope.now, **more}
 
 
-def lock_booking(problem: Problem) -> Booking | None:
-    """Lock the slot and the booking that a problem is about; None if it is gone."""
+def lock_booking(problem: Problem, booking_id: UUID | None = None) -> Booking | None:
+    """Lock the slot and the booking that a problem is about; None if it is gone.
+
+    Args:
+        booking_id: if the problem's subject is not the booking itself.
+    """
     if problem.organization_id is None:
         return None
     try:
         return locks.slot_and_booking(
-            UUID(problem.subject_id), organization_id=problem.organization_id
+            booking_id or UUID(problem.subject_id), organization_id=problem.organization_id
         )
     except NotFound:
         return None

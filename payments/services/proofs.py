@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +16,7 @@ from audit.observability.operations import operation
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import BookingStatus
 from bookings.models import Customer
-from payments import locks, notices, selectors, transitions
+from payments import files, locks, notices, selectors, transitions
 from payments.errors import AlreadyDecided, NotPayable, QuotaExceeded
 from payments.files import StoredFile
 from payments.lifecycle import UNDECIDED, PaymentMethod, TransactionStatus
@@ -27,7 +25,6 @@ from payments.models.price import MOST
 from payments.models.proof import proof_storage
 
 QUOTA_DAYS = 30
-GRACE_SECONDS = 3600
 
 
 def submit(
@@ -125,24 +122,9 @@ def _check_quota(customer: Customer, size: int, *, now: datetime) -> None:
         )
 
 
-def orphan_files(*, older_than_seconds: int = GRACE_SECONDS) -> list[str]:
-    """Stored files that no proof names, left by a process that died on the way."""
-    root = Path(proof_storage().path(""))
-    if not root.exists():
-        return []
-    latest = time.time() - older_than_seconds
-    names = {
-        str(p.relative_to(root))
-        for p in root.rglob("*")
-        if p.is_file() and p.stat().st_mtime <= latest
-    }
-    named = set(Proof.objects.filter(file__in=names).values_list("file", flat=True))
-    return sorted(names - named)
-
-
-def remove_orphans(*, older_than_seconds: int = GRACE_SECONDS) -> int:
+def remove_orphans(*, older_than_seconds: int = files.GRACE_SECONDS) -> int:
     """Delete stored files that no proof names and that are older than an hour."""
-    found = orphan_files(older_than_seconds=older_than_seconds)
+    found = files.orphans(older_than_seconds=older_than_seconds)
     for name in found:
         proof_storage().delete(name)
     return len(found)

@@ -19,10 +19,10 @@ from audit.models import OutboxEvent
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Organization, Slot, User
 from config.management.commands.seed_demo import seed
+from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
 from payments.models import CartTransaction, Proof
 from payments.models.proof import proof_storage
-from payments.services.proofs import orphan_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,7 +104,7 @@ def check_files() -> None:
             document.close()
         else:
             Image.open(io.BytesIO(content)).load()
-    assert orphan_files(older_than_seconds=0) == []
+    assert orphans(older_than_seconds=0) == []
     wrong = [
         p for p in Proof.objects.select_related("transaction") if p.amount != p.transaction.amount
     ]
