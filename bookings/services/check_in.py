@@ -54,6 +54,31 @@ def check_in(
     return booking
 
 
+def check_in_by_hand(
+    *,
+    booking_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    actor: Actor,
+    reason: str = "",
+    now: datetime,
+) -> Booking:
+    """Check in somebody who has no code with them; their code is used by it.
+
+    Raises:
+        NotFound, AlreadyCheckedIn, BookingCancelled, NotConfirmed, WrongDay: see ``check_in``.
+    """
+    with (
+        operation("booking.check_in_by_hand", actor=actor, booking=str(booking_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason or "checked in by hand"),
+    ):
+        booking = locks.booking(booking_id, organization_id=organization_id)
+        _check(booking, now=now)
+        transitions.check_in(booking, now=now)
+        op.rows = 1
+    return booking
+
+
 def _check(booking: Booking, *, now: datetime) -> None:
     about = {"booking": str(booking.pk), "reference": booking.reference}
     if booking.status in (BookingStatus.CHECKED_IN, BookingStatus.COMPLETED):

@@ -8,6 +8,7 @@ from typing import Any
 
 import environ
 import structlog
+from django.templatetags.static import static
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -25,7 +26,7 @@ TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
 
 INSTALLED_APPS = [
     "config.apps.HoldfastConfig",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # leaves the site to config.apps.HoldfastAdminConfig
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.simple_history",
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "audit.context.OriginMiddleware",
+    "audit.observability.middleware.AccessLogMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -254,6 +256,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "BookingStatus": "bookings.lifecycle.BookingStatus",
+        "SlotStatus": "bookings.lifecycle.SlotStatus",
+        "TransactionStatus": "payments.lifecycle.TransactionStatus",
+        "ProofStatus": "payments.lifecycle.ProofStatus",
+        "PaymentStatus": "payments.lifecycle.PaymentStatus",
+        "PaymentMethod": "payments.lifecycle.PaymentMethod",
+        "ResourceKind": "bookings.models.resource.Resource.Kind",
+        "Role": "bookings.models.organization.Role",
+        "CheckInStatus": ["checked_in"],
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "POSTPROCESSING_HOOKS": [
@@ -305,3 +318,42 @@ structlog.configure(
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,
 )
+
+# The staff's site; config/admin has its pages.
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Holdfast",
+    "SITE_HEADER": "Holdfast",
+    "SITE_SUBHEADER": "Bookings that hold",
+    "SITE_SYMBOL": "anchor",
+    "SITE_URL": None,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "config.admin.dashboard.dashboard",
+    "LOGIN": {"form": "config.admin.sign_in.SignInForm"},
+    "STYLES": [lambda request: static("holdfast/admin.css")],
+    "SCRIPTS": [lambda request: static("holdfast/admin.js")],
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "config.admin.navigation.sidebar",
+    },
+    "COLORS": {
+        "primary": {
+            "50": "oklch(96.9% .016 220)",
+            "100": "oklch(93.6% .035 220)",
+            "200": "oklch(87.6% .065 222)",
+            "300": "oklch(79.5% .095 224)",
+            "400": "oklch(69.5% .115 227)",
+            "500": "oklch(60% .118 231)",
+            "600": "oklch(51% .109 236)",
+            "700": "oklch(44% .094 238)",
+            "800": "oklch(38% .078 240)",
+            "900": "oklch(33% .064 242)",
+            "950": "oklch(25% .05 244)",
+        }
+    },
+}

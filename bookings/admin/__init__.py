@@ -1,0 +1,18 @@
+"""What staff see of bookings: bookings, slots, resources, customers, organisations, people."""
+
+from bookings.admin.bookings import BookingAdmin
+from bookings.admin.customers import CustomerAdmin
+from bookings.admin.organizations import MembershipAdmin, OrganizationAdmin
+from bookings.admin.resources import ResourceAdmin
+from bookings.admin.slots import SlotAdmin
+from bookings.admin.users import UserAdmin
+
+__all__ = [
+    "BookingAdmin",
+    "CustomerAdmin",
+    "MembershipAdmin",
+    "OrganizationAdmin",
+    "ResourceAdmin",
+    "SlotAdmin",
+    "UserAdmin",
+]

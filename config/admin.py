@@ -1,5 +1,0 @@
-from unfold.sites import UnfoldAdminSite
-
-
-class HoldfastAdminSite(UnfoldAdminSite):
-    pass

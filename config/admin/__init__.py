@@ -1,0 +1,91 @@
+"""The staff's site: everything that several apps share a page of (F3).
+
+Pages import the apps' admins, which import this site to register with it: so the site imports
+its pages only when they are asked for.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db.models.base import ModelBase
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from unfold.sites import UnfoldAdminSite
+
+# What other packages register looks like the rest of the site, or is left out (None).
+IN_OUR_CLOTHES: dict[str, str | None] = {
+    "auth.Group": None,  # roles are memberships; see bookings/permissions.py
+    "account.EmailAddress": "config.admin.others.Plain",
+    "account.EmailConfirmation": "config.admin.others.Plain",
+    "django_celery_beat.PeriodicTask": "config.admin.others.ScheduledTask",
+    "django_celery_beat.CrontabSchedule": "config.admin.others.Plain",
+    "django_celery_beat.IntervalSchedule": "config.admin.others.Plain",
+    "django_celery_beat.ClockedSchedule": "config.admin.others.Plain",
+    "django_celery_beat.SolarSchedule": None,
+}
+
+
+class HoldfastAdminSite(UnfoldAdminSite):
+    """Django's admin for the staff of all organisations, each seeing their own."""
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        one = isinstance(model_or_iterable, ModelBase)
+        models: list[Any] = [model_or_iterable] if one else list(model_or_iterable)
+        for model in models:
+            ours = IN_OUR_CLOTHES.get(model._meta.label, "")
+            if ours is None:
+                continue
+            chosen = admin_class
+            if ours:
+                chosen = type(admin_class.__name__, (import_string(ours), admin_class), {})
+            super().register(model, chosen, **options)
+
+    def admin_view(
+        self, view: Callable[..., HttpResponse], cacheable: bool = False
+    ) -> Callable[..., HttpResponse]:
+        """Every page is on the clock of the person's organisation, also while it is rendered."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            with timezone.override(zone_of(request)):
+                response: Any = inner(request, *args, **kwargs)
+                if hasattr(response, "render") and not response.is_rendered:
+                    response.render()
+                return response  # type: ignore[no-any-return]
+
+        return wrapped
+
+    def extra_urls(self) -> list[URLPattern]:
+        from config.admin import check_in
+
+        return [
+            path("check-in/", self.admin_view(check_in.page), name="check_in"),
+            path("check-in/payment/", self.admin_view(check_in.take_payment), name="check_in_pay"),
+        ]
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        from config.admin import search
+
+        return search.results(self, request)
+
+
+def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo:
+    """The time zone of the organisations somebody works in, or UTC if they differ."""
+    from bookings.models import Organization
+
+    user: Any = request.user
+    if not user.is_authenticated or not user.is_staff:
+        return zoneinfo.ZoneInfo("UTC")
+    mine = user.staff_organization_ids()
+    found = Organization.objects.filter(is_active=True).order_by()
+    if mine is not None:
+        found = found.filter(pk__in=mine)
+    zones = list(found.values_list("time_zone", flat=True).distinct()[:2])
+    return zoneinfo.ZoneInfo(zones[0] if len(zones) == 1 else "UTC")

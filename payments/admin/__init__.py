@@ -1,0 +1,16 @@
+"""What staff see of money: the review queue, transactions, proofs, prices and policies."""
+
+from payments.admin import panels, prices
+from payments.admin.prices import PolicyAdmin, PolicyInline, PriceInline
+from payments.admin.proofs import ProofAdmin
+from payments.admin.transactions import TransactionAdmin
+
+__all__ = [
+    "PolicyAdmin",
+    "PolicyInline",
+    "PriceInline",
+    "ProofAdmin",
+    "TransactionAdmin",
+    "panels",
+    "prices",
+]

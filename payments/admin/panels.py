@@ -1,0 +1,78 @@
+"""What money adds to the pages of bookings and customers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from bookings.admin.base import person
+from bookings.admin.bookings import BookingAdmin
+from bookings.admin.customers import CustomerAdmin
+from bookings.admin.show import link_to, when
+from bookings.models import Booking, Customer
+from bookings.permissions import may
+from payments.admin import show
+from payments.models import CartItem, CartTransaction
+
+TABLE = "admin/holdfast/table_panel.html"
+VIEW = "payments.view_carttransaction"
+MOST = 20
+
+
+def payment_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dict[str, Any]] | None:
+    """What a booking costs and how it is paid."""
+    if not may(person(request), VIEW, booking.organization_id):
+        return None
+    item = CartItem.objects.filter(booking=booking).select_related("transaction").first()
+    rows = []
+    if item and item.transaction:
+        rows.append(
+            [
+                link_to(item.transaction),
+                show.money(item.amount or item.transaction.amount, item.currency),
+                item.transaction.get_payment_method_display(),
+                show.payment_badge(item.transaction),
+                show.status_badge(item.transaction),
+            ]
+        )
+    return TABLE, {
+        "title": _("Payment"),
+        "headers": [_("Transaction"), _("Price"), _("Payment"), _("Paid"), _("Status")],
+        "rows": rows,
+        "empty": _("It is still in the customer's cart: nothing is to be paid yet."),
+    }
+
+
+def transactions_of_customer(
+    request: HttpRequest, customer: Customer
+) -> tuple[str, dict[str, Any]] | None:
+    """The newest transactions of a customer."""
+    if not may(person(request), VIEW, customer.organization_id):
+        return None
+    newest = CartTransaction.objects.filter(customer=customer).order_by("-created_at", "-pk")[:MOST]
+    url = reverse("admin:payments_carttransaction_changelist")
+    return TABLE, {
+        "title": _("Transactions"),
+        "headers": [_("Reference"), _("Made"), _("Amount"), _("Paid"), _("Status")],
+        "rows": [
+            [
+                link_to(one),
+                when(one.created_at),
+                format_html("<strong>{}</strong>", show.money(one.amount, one.currency)),
+                show.payment_badge(one),
+                show.status_badge(one),
+            ]
+            for one in newest
+        ],
+        "empty": _("Nothing has been checked out yet."),
+        "more": f"{url}?customer__id__exact={customer.pk}",
+        "more_text": _("All of them"),
+    }
+
+
+BookingAdmin.panels.append(payment_of_booking)
+CustomerAdmin.panels.append(transactions_of_customer)

@@ -1,0 +1,131 @@
+"""What things cost and how an organisation is paid, beside what they belong to (F3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.options import InlineModelAdmin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import StackedInline
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from bookings.admin.base import AuditedForm, ScopedModelAdmin, person
+from bookings.admin.organizations import OrganizationAdmin
+from bookings.admin.resources import ResourceAdmin
+from bookings.permissions import may, organization_of, organizations_with
+from payments.models import PaymentPolicy, Price
+from payments.models.price import WEEKDAYS
+
+
+class ScopedInline(InlineModelAdmin):
+    """Rows below their parent, allowed by the role in the parent's organisation."""
+
+    def _may(self, request: HttpRequest, action: str, parent: Any) -> bool:
+        permission = f"{self.opts.app_label}.{action}_{self.opts.model_name}"
+        if parent is None:
+            found = organizations_with(person(request), permission)
+            return found is None or bool(found)
+        return may(person(request), permission, organization_of(parent))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "view", obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "add", obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "delete", obj)
+
+
+class PriceForm(forms.ModelForm):
+    weekdays = forms.TypedMultipleChoiceField(
+        label=_("weekdays"),
+        choices=WEEKDAYS,
+        coerce=int,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("None ticked: every day."),
+    )
+
+    class Meta:
+        model = Price
+        fields = (
+            "name",
+            "amount",
+            "currency",
+            "basis",
+            "discount_percent",
+            "tax_percent",
+            "weekdays",
+            "from_time",
+            "until_time",
+            "valid_from",
+            "valid_until",
+            "priority",
+        )
+
+    def save(self, commit: bool = True) -> Price:
+        self.instance.organization_id = self.instance.resource.organization_id
+        return super().save(commit=commit)  # type: ignore[no-any-return]
+
+
+class PriceInline(ScopedInline, StackedInline):
+    model = Price
+    form = PriceForm
+    extra = 0
+    tab = True
+    fieldsets = (
+        (None, {"fields": (("name", "amount", "currency"), ("basis", "priority"))}),
+        (_("Discount and tax"), {"fields": (("discount_percent", "tax_percent"),)}),
+        (
+            _("Only at some times"),
+            {"fields": ("weekdays", ("from_time", "until_time"), ("valid_from", "valid_until"))},
+        ),
+    )
+
+
+class PolicyInline(ScopedInline, StackedInline):
+    model = PaymentPolicy
+    can_delete = False
+    max_num = 1
+    min_num = 1
+    tab = True
+    verbose_name_plural = _("Payment")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+ResourceAdmin.inlines = (*ResourceAdmin.inlines, PriceInline)
+OrganizationAdmin.inlines = (*OrganizationAdmin.inlines, PolicyInline)
+
+
+class PolicyForm(AuditedForm):
+    class Meta:
+        model = PaymentPolicy
+        fields = "__all__"
+
+
+@admin.register(PaymentPolicy)
+class PolicyAdmin(ScopedModelAdmin):
+    """For managers, who may say how to pay but not change the organisation itself."""
+
+    form = PolicyForm
+    list_display = (
+        "organization",
+        "accepts_pay_now",
+        "accepts_pay_on_arrival",
+        "proof_required",
+        "confirms_pay_on_arrival",
+        "confirms_free",
+    )
+    list_select_related = ("organization",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
