@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from audit.consistency.registry import Scope, registry
@@ -104,3 +107,12 @@ def everything() -> dict[str, list[str]]:
             cursor.execute(f'SELECT t::text FROM "{table}" t ORDER BY 1')
             dump[table] = [row[0] for row in cursor.fetchall()]
     return dump
+
+
+@contextmanager
+def refusal(error: type[Exception], match: str | None = None) -> Iterator[Any]:
+    """What is done inside is refused with this error, and nothing has changed."""
+    before = everything()
+    with pytest.raises(error, match=match) as caught, transaction.atomic():
+        yield caught
+    assert everything() == before
