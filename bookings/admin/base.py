@@ -310,12 +310,13 @@ class OwnRelatedFilter(RelatedDropdownFilter):
         ordering = self.field_admin_ordering(field, request, model_admin)
         return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=limit)
 
+    def has_output(self) -> bool:
+        """With one choice there is nothing to choose; but what an address asks for holds."""
+        return bool(self.value()) or len(self.lookup_choices) > 1
+
 
 class OwnOrganizationFilter(OwnRelatedFilter):
     """Organisations, for those who work in several."""
-
-    def has_output(self) -> bool:
-        return len(self.lookup_choices) > 1
 
 
 class SuperuserOnly:

@@ -1,0 +1,143 @@
+"""Two organisations with one of everything in each, and staff of every role in the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from bookings.models import Booking, Customer, Membership, Organization, Resource, Slot, User
+from payments.models import CartTransaction, PaymentPolicy, Price, Proof
+from tests import factories as f
+
+ROLES = ["owner", "manager", "reviewer", "front_desk", "provider"]
+BACKEND = "bookings.permissions.MembershipBackend"
+
+
+@dataclass
+class Venue:
+    """An organisation with a transaction under review, made the way customers make one."""
+
+    organization: Organization
+    policy: PaymentPolicy
+    resource: Resource
+    price: Price
+    slot: Slot
+    customer: Customer
+    transaction: CartTransaction
+    booking: Booking
+    proof: Proof
+    membership: Membership
+
+    def objects(self) -> list[Any]:
+        return [
+            self.organization,
+            self.policy,
+            self.resource,
+            self.slot,
+            self.customer,
+            self.transaction,
+            self.booking,
+            self.proof,
+            self.membership,
+        ]
+
+
+def make_venue(name: str) -> Venue:
+    organization = f.OrganizationFactory(name=f"{name} Courts", slug=name.lower())
+    policy = f.PolicyFactory(organization=organization)
+    resource = f.ResourceFactory(organization=organization, name=f"{name} hall")
+    price = f.PriceFactory(resource=resource, amount=Decimal("20.00"))
+    customer = f.CustomerFactory(organization=organization, name=f"{name} Customer")
+    slot = f.make_slot(resource, max_bookings=10, max_units=20)
+    transaction = f.check_out(customer, slot)
+    proof = f.submit_proof(transaction, amount=Decimal("20.00"), reference=f"{name}-transfer")
+    transaction.refresh_from_db()
+    booking = Booking.objects.get(cart_item__transaction=transaction)
+    membership = f.MembershipFactory(
+        organization=organization,
+        role="owner",
+        user__name=f"{name} Owner",
+        user__is_staff=True,
+    )
+    return Venue(
+        organization,
+        policy,
+        resource,
+        price,
+        slot,
+        customer,
+        transaction,
+        booking,
+        proof,
+        membership,
+    )
+
+
+@pytest.fixture
+def venue(db: None) -> Venue:
+    return make_venue("Ours")
+
+
+@pytest.fixture
+def foreign(db: None) -> Venue:
+    return make_venue("Theirs")
+
+
+def staff(venue: Venue, role: str) -> User:
+    if role == "owner":
+        return venue.membership.user
+    user: User = f.MembershipFactory(organization=venue.organization, role=role).user
+    return user
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, backend=BACKEND)
+    return client
+
+
+def as_role(venue: Venue, role: str) -> Client:
+    return signed_in(staff(venue, role))
+
+
+def superuser() -> User:
+    return User.objects.create_superuser("root@example.com", f.PASSWORD, name="Root")
+
+
+def more_under_review(venue: Venue, count: int) -> list[CartTransaction]:
+    """Further transactions of other customers, each with a proof, oldest first."""
+    found = []
+    for number in range(count):
+        customer = f.CustomerFactory(organization=venue.organization, name=f"Waiting {number}")
+        slot = f.make_slot(
+            venue.resource,
+            starts_at=f.soon(48) + timedelta(hours=number),
+            max_bookings=5,
+        )
+        made = f.check_out(customer, slot)
+        f.submit_proof(made)
+        made.refresh_from_db()
+        found.append(made)
+    return found
+
+
+def confirmed_today(venue: Venue, *, method: str = "pay_on_arrival") -> Booking:
+    """A confirmed booking whose slot has begun just now."""
+    now = timezone.now()
+    slot = f.make_slot(venue.resource, starts_at=now + timedelta(seconds=2), max_bookings=5)
+    made = f.check_out(
+        f.CustomerFactory(organization=venue.organization, name="Guest of Today"),
+        slot,
+        method=method,
+    )
+    f.approve(made)
+    booking: Booking = Booking.objects.select_related("check_in_code", "customer").get(
+        cart_item__transaction=made
+    )
+    return booking
