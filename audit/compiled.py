@@ -7,6 +7,7 @@ parameters. What it runs is still a queryset, and what it returns are that query
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -15,6 +16,9 @@ from django.db import connection, models
 from django.db.models.expressions import Expression
 from django.db.models.query import get_related_populators
 from django.db.transaction import TransactionManagementError
+from psycopg.sql import Literal
+
+from audit.sql import prepared_cursor
 
 M = TypeVar("M", bound=models.Model)
 
@@ -30,7 +34,7 @@ class Param(Expression):
         super().__init__()
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
         return "%s", [self]
 
 
@@ -73,13 +77,13 @@ class _Plan:
 
     def __init__(self, queryset: models.QuerySet[Any]) -> None:
         compiler: Any = queryset.query.get_compiler(connection=connection)
-        self.sql, self.params = compiler.as_sql()
+        self.sql, self.params = _with_constants(*compiler.as_sql())
         info, select = compiler.klass_info, compiler.select
         fields: Sequence[int] = info["select_fields"]
         self.model = info["model"]
         self.columns = slice(fields[0], fields[-1] + 1)
         self.names = [column[0].target.attname for column in select[self.columns]]
-        self.related = get_related_populators(info, select, connection.alias)
+        self.related = get_related_populators(info, select, connection.alias)  # type: ignore[call-arg]
         self.annotations = dict(compiler.annotation_col_map or {})
         self.converters = compiler.get_converters([c[0] for c in select[: compiler.col_count]])
         self.convert = compiler.apply_converters
@@ -90,9 +94,8 @@ class _Plan:
             raise TransactionManagementError(
                 "select_for_update cannot be used outside of a transaction."
             )
-        params = [values[p.name] if isinstance(p, Param) else p for p in self.params]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, params)
+        with prepared_cursor() as cursor:
+            cursor.execute(self.sql, [values[name] for name in self.params])
             rows = cursor.fetchall()
         if self.converters:
             rows = self.convert(rows, self.converters)
@@ -105,3 +108,24 @@ class _Plan:
         for name, column in self.annotations.items():
             setattr(made, name, row[column])
         return made
+
+
+def _with_constants(sql: str, params: Sequence[Any]) -> tuple[str, list[str]]:
+    """The SQL with everything written into it but the :class:`Param`, and their names.
+
+    A plan that is kept has to do for every value of a parameter, so it could not use a partial
+    index whose condition came as one.
+    """
+    left, names = iter(params), []
+
+    def fill(placeholder: re.Match[str]) -> str:
+        if placeholder[0] == "%%":
+            return "%%"
+        value = next(left)
+        if isinstance(value, Param):
+            names.append(value.name)
+            return "%s"
+        return Literal(value).as_string(connection.connection).replace("%", "%%")
+
+    connection.ensure_connection()
+    return re.sub("%[s%]", fill, sql), names

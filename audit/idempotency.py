@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
 from audit.context import SETTING, Actor, context_of, told
 from audit.delivery import alerts
@@ -27,6 +27,7 @@ from audit.errors import (
     translate,
 )
 from audit.models import IdempotencyKey
+from audit.sql import insert, prepared_cursor
 
 KEPT_FOR = timedelta(hours=24)
 KEPT_ERRORS = frozenset({409, 412, 422})
@@ -166,7 +167,7 @@ class _Slot:
             context: what the trail is told of this transaction, in the same statement.
         """
         name = "\x1f".join(("idempotency", str(self.user_id), self.route, self.key))
-        with connection.cursor() as cursor:
+        with prepared_cursor() as cursor:
             parameters = [name, SETTING, context, self.user_id, self.route, self.key]
             cursor.execute(self.CLAIM, parameters)
             taken, kept_hash, status, body, headers, _ = cursor.fetchone()
@@ -201,7 +202,7 @@ class _Slot:
         )
 
     def keep(self, answer: Answer) -> None:
-        self._row(answer).save(force_insert=True)
+        insert(self._row(answer))
 
     def keep_problem(self, error: DomainError, problem: Callable[[DomainError], Answer]) -> Answer:
         """Keep a refusal after its rollback; an answer that came first is the answer."""

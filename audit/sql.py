@@ -1,11 +1,73 @@
-"""Set-based writes that the ORM has no words for."""
+"""What the ORM has no words for: set-based writes, and statements that PostgreSQL keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, Self
 
 from django.db import connection, models
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.postgresql.psycopg_any import mogrify
+from django.db.backends.utils import CursorWrapper
+
+
+class _PreparedCursor(ServerBindingCursor):
+    """Tells Django's query log what it sent, values included, as Django's own cursors do."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        super().execute(query, params, **options)  # type: ignore[misc]
+        if connection.queries_logged:
+            self._query: Any = SimpleNamespace(query=mogrify(query, params, connection).encode())
+        return self
+
+
+@contextmanager
+def prepared_cursor() -> Iterator[CursorWrapper]:
+    """A cursor for short statements that come again and again with other parameters.
+
+    PostgreSQL parses and plans such a statement a few times in each session and then never
+    again, which is most of the work of a short one. Django's own cursors write the parameters
+    into the text, so that every statement is a new one. Whether statements are kept is said by
+    ``prepare_threshold`` in the settings; without it this cursor works as well.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    ordinary, raw.cursor_factory = raw.cursor_factory, _PreparedCursor
+    try:
+        cursor = connection.cursor()
+    finally:
+        raw.cursor_factory = ordinary
+    with cursor:
+        yield cursor
+
+
+def insert(row: models.Model) -> None:
+    """Insert one new row, as ``save(force_insert=True)`` does, by a statement that is kept.
+
+    No signals are sent. Columns that the database fills in are left to it, and are not read
+    back: take what you need from the row as it was made.
+    """
+    sql, fields = _insert_sql(type(row))
+    values = [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields]
+    with prepared_cursor() as cursor:
+        cursor.execute(sql, values)
+    row._state.adding, row._state.db = False, connection.alias
+
+
+@cache
+def _insert_sql(model: type[models.Model]) -> tuple[str, list[Any]]:
+    fields = [f for f in model._meta.local_concrete_fields if not _filled_in_by_database(f)]
+    columns = ", ".join(f'"{f.column}"' for f in fields)
+    values = ", ".join(["%s"] * len(fields))
+    table = model._meta.db_table
+    return f'INSERT INTO "{table}" ({columns}) VALUES ({values})', fields  # noqa: S608  from models
+
+
+def _filled_in_by_database(field: models.Field[Any, Any]) -> bool:
+    return field.has_db_default() or isinstance(field, models.AutoField)
 
 
 def update_rows(

@@ -28,6 +28,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from audit.context import Actor
+from audit.sql import prepared_cursor
 from bookings.lifecycle import LIVE, BookingStatus, SlotStatus
 from bookings.models import (
     Booking,
@@ -77,7 +78,7 @@ def user_and_viewer(user_id: object, slug: str | None) -> tuple[User | None, Vie
         user_id: the key as a session holds it.
         slug: the organisation's, or None for the person alone.
     """
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(_viewer_sql(), [slug, user_id])
         row = cursor.fetchone()
     if row is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from audit import outbox
+from audit.sql import insert
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import BOOKING, ENDED, LIVE, BookingStatus, SlotStatus
@@ -52,7 +53,7 @@ def hold(
         held_until=held_until,
         created_at=now,
     )
-    booking.save(force_insert=True)
+    insert(booking)
     slot.taken_bookings += 1
     slot.taken_units += units
     return booking

@@ -90,7 +90,9 @@ TEMPLATES: list[dict[str, Any]] = [
 def database(url: str) -> dict[str, Any]:
     """The default database from its URL, with a pool and limits on every statement.
 
-    PgBouncer in transaction mode is supported: nothing here needs a session.
+    PgBouncer in transaction mode is supported: nothing here needs a session, and from 1.21 on it
+    keeps track of prepared statements (``max_prepared_statements``); without that, set
+    DATABASE_PREPARED_STATEMENTS to false.
     """
     settings: dict[str, Any] = environ.Env.db_url_config(url)
     settings["ENGINE"] = "django.db.backends.postgresql"
@@ -108,6 +110,8 @@ def database(url: str) -> dict[str, Any]:
     # Shown in pg_stat_activity, and in the trail for changes nobody put a name to.
     command = sys.argv[1] if Path(sys.argv[0]).name == "manage.py" and sys.argv[1:] else ""
     options["application_name"] = f"holdfast {command or Path(sys.argv[0]).name}"[:60].strip()
+    # How often a statement comes before PostgreSQL keeps its plan (audit/sql.py); None: never.
+    options["prepare_threshold"] = 3 if env.bool("DATABASE_PREPARED_STATEMENTS", True) else None
     settings["DISABLE_SERVER_SIDE_CURSORS"] = True
     settings["ATOMIC_REQUESTS"] = False
     return settings

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.errors import Invalid, NotFound
+from audit.sql import insert
 from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
@@ -59,7 +60,7 @@ def add_item(
             now=now,
         )
         item = CartItem(organization_id=organization.pk, cart=cart, booking=booking, created_at=now)
-        item.save(force_insert=True)
+        insert(item)
     return item, quote(slot, units, rules)
 
 

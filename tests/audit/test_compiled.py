@@ -1,17 +1,22 @@
-"""Queries compiled once find what their querysets find (B12, C9)."""
+"""Statements that are made once find and write what the ORM would (B12, C9)."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit.compiled import Compiled, Param
-from bookings.models import Resource, Slot
+from audit.errors import constraint_name
+from audit.models import IdempotencyKey
+from audit.sql import insert
+from bookings.models import Booking, Resource, Slot
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +110,89 @@ def test_it_sends_one_statement_with_the_values_in_it():
 
     (query,) = captured.captured_queries
     assert slot.resource_id.hex in query["sql"]
+
+
+def test_constants_are_written_into_the_statement_and_percent_signs_survive():
+    resource = f.ResourceFactory(name="100 % s%s")
+    f.ResourceFactory(name="100 s")
+    compiled = Compiled(
+        lambda: Resource.objects.filter(
+            name__contains="0 % s%", kind="place", organization=Param("organization")
+        )
+    )
+
+    with CaptureQueriesContext(connection) as captured:
+        found = compiled.run(organization=resource.organization_id)
+
+    assert found == [resource]
+    assert "'place'" in captured.captured_queries[0]["sql"]
+
+
+def test_a_statement_that_comes_again_is_kept_by_the_server():
+    slot = f.make_slot()
+    compiled = slots_of()
+
+    for _ in range(6):
+        assert compiled.run(resource=slot.resource_id, units=1) == [slot]
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%max_units%'"
+        )
+        assert cursor.fetchone()[0] == 1
+
+
+def test_an_inserted_row_is_what_save_would_have_written():
+    slot = f.make_slot()
+    fields = {
+        "organization_id": slot.organization_id,
+        "slot": slot,
+        "customer": f.CustomerFactory(organization=slot.resource.organization),
+        "held_until": timezone.now() + timedelta(minutes=5),
+        "created_at": timezone.now(),
+    }
+    booking = Booking(**fields)
+
+    insert(booking)
+
+    assert not booking._state.adding
+    assert state(Booking.objects.get(pk=booking.pk)) == {
+        k: v for k, v in state(booking).items() if k in state(Booking.objects.get(pk=booking.pk))
+    }
+    slot.refresh_from_db()
+    assert slot.taken_bookings == 1
+
+
+def test_what_the_database_fills_in_is_left_to_it():
+    row = IdempotencyKey(
+        user_id=uuid.uuid4(), route="r", key="k", request_hash="h", status=200, body="{}"
+    )
+
+    insert(row)
+
+    kept = IdempotencyKey.objects.get(key="k")
+    assert kept.pk
+    assert kept.created_at
+    assert kept.headers == {}
+
+
+def test_a_refused_row_names_its_constraint():
+    slot = f.make_slot(max_bookings=1)
+    customer = f.CustomerFactory(organization=slot.resource.organization)
+    rows = [
+        Booking(
+            organization_id=slot.organization_id,
+            slot=slot,
+            customer=customer,
+            held_until=timezone.now() + timedelta(minutes=5),
+            created_at=timezone.now(),
+        )
+        for _ in range(2)
+    ]
+    insert(rows[0])
+
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():
+        insert(rows[1])
+
+    assert constraint_name(caught.value) == "bookings_slot_bookings_within_capacity"
+    assert Booking.objects.count() == 1
