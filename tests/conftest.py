@@ -61,18 +61,9 @@ TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defin
 
 
 @pytest.fixture(autouse=True)
-def _private_files(settings: object, tmp_path: Path) -> Iterator[None]:
+def _private_files(tmp_path: Path) -> Iterator[None]:
     """Proofs of each test lie in a folder of its own."""
-    from django.core.files.storage import storages
+    from tests.faults import proofs_in
 
-    location = tmp_path / "proofs"
-    settings.STORAGES = {  # type: ignore[attr-defined]
-        **settings.STORAGES,  # type: ignore[attr-defined]
-        "proofs": {
-            **settings.STORAGES["proofs"],  # type: ignore[attr-defined]
-            "OPTIONS": {**settings.STORAGES["proofs"]["OPTIONS"], "location": str(location)},  # type: ignore[attr-defined]
-        },
-    }
-    storages._storages.clear()  # type: ignore[attr-defined]
-    yield
-    storages._storages.clear()  # type: ignore[attr-defined]
+    with proofs_in(tmp_path / "proofs"):
+        yield

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import factory
+from django.test import TestCase
 from django.utils import timezone
 from PIL import Image
 
@@ -177,8 +178,9 @@ def png(color: str = "white", size: tuple[int, int] = (60, 40)) -> bytes:
 
 
 def submit_proof(transaction: CartTransaction, **kwargs: Any) -> Proof:
-    """A PNG proof; outside of a real transaction its file is gone at once."""
-    with files.stored(files.examine(png(), "transfer.png")) as file:
+    """A PNG proof. Its file stays, as after a commit, also where a test never commits."""
+    clean = files.examine(png(), "transfer.png")
+    with files.stored(clean) as file, TestCase.captureOnCommitCallbacks(execute=True):
         return proofs.submit(
             transaction_id=transaction.pk,
             organization_id=transaction.organization_id,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from payments.models.proof import proof_storage
 
 
 class Injector:
@@ -81,3 +84,21 @@ def at_commit(monkeypatch: pytest.MonkeyPatch, strike: Callable[[], None], *, af
             strike()
 
     monkeypatch.setattr(BaseDatabaseWrapper, "_commit", commit)
+
+
+@contextmanager
+def proofs_in(location: Path) -> Iterator[None]:
+    """Proofs are stored there inside, also by models, which keep the storage they began with."""
+    storage: Any = proof_storage()
+
+    def use(place: str) -> None:
+        storage._location = place
+        for cached in ("base_location", "location"):
+            storage.__dict__.pop(cached, None)
+
+    before = storage._location
+    use(str(location))
+    try:
+        yield
+    finally:
+        use(before)

@@ -25,7 +25,7 @@ from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
 from payments.services import carts, checkout, decisions, proofs
 from tests import factories as f
-from tests.faults import at_commit, cut_connection, other_session, raising, striking
+from tests.faults import at_commit, cut_connection, other_session, proofs_in, raising, striking
 from tests.invariants import assert_consistent, everything
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -393,20 +393,12 @@ def test_every_connection_has_limits_on_how_long_it_waits():
 # A broken disk
 
 
-def use_storage(settings, location):
-    from django.core.files.storage import storages
-
-    settings.STORAGES["proofs"]["OPTIONS"]["location"] = str(location)
-    storages._storages.clear()
-
-
-def test_a_storage_that_takes_no_files_is_an_error_and_changes_nothing(settings, tmp_path):
+def test_a_storage_that_takes_no_files_is_an_error_and_changes_nothing(tmp_path):
     act = uploading_a_proof()
     before = everything()
     (tmp_path / "no folder").write_text("")
-    use_storage(settings, tmp_path / "no folder")
 
-    with pytest.raises(Unavailable):
+    with proofs_in(tmp_path / "no folder"), pytest.raises(Unavailable):
         act()
 
     assert everything() == before
