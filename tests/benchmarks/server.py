@@ -83,6 +83,7 @@ class System:
 
     def _start(self) -> None:
         self._servers.remove_files()
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._servers.start()
         call_command("migrate", verbosity=0)

@@ -28,6 +28,7 @@ ROOT_URLCONF = "tests.benchmarks.urls"
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.benchmarks.ceilings"]
 THROTTLE_RATES = dict.fromkeys(THROTTLE_RATES, 1_000_000_000)
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STATIC_ROOT = DATA_DIR / "static"
 PROOF_ROOT = DATA_DIR / "proofs"
 STORAGES["proofs"]["OPTIONS"]["location"] = str(PROOF_ROOT)
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
