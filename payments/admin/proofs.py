@@ -20,6 +20,7 @@ from bookings.admin.show import link_to, when
 from payments import files
 from payments.admin import show
 from payments.models import Proof
+from payments.models.proof import proof_storage
 
 SEALED = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -98,7 +99,7 @@ class ProofAdmin(LongListMixin, ScopedModelAdmin):
         """The stored file as a download."""
         proof = self._proof(request, object_id)
         try:
-            opened = proof.file.open("rb")
+            opened = proof_storage().open(proof.file.name)
         except OSError as error:
             raise Http404(gettext("The file is missing.")) from error
         return FileResponse(
@@ -118,7 +119,7 @@ class ProofAdmin(LongListMixin, ScopedModelAdmin):
 
     def _content(self, proof: Proof) -> bytes:
         try:
-            with proof.file.open("rb") as opened:
+            with proof_storage().open(proof.file.name) as opened:
                 content: bytes = opened.read()
         except OSError as error:
             raise Http404(gettext("The file is missing.")) from error

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from tests.admin.conftest import ROLES, as_role, signed_in, superuser
 from tests import factories as f
+from tests.admin.conftest import ROLES, as_role, signed_in, superuser
 
 pytestmark = pytest.mark.django_db
 
