@@ -168,7 +168,7 @@ class _Slot:
         """
         name = "\x1f".join(("idempotency", str(self.user_id), self.route, self.key))
         with prepared_cursor() as cursor:
-            parameters = [name, SETTING, context, self.user_id, self.route, self.key]
+            parameters: list[UUID | str] = [name, SETTING, context, self.user_id, self.route, self.key]
             cursor.execute(self.CLAIM, parameters)
             taken, kept_hash, status, body, headers, _ = cursor.fetchone()
         if kept_hash is not None:

@@ -71,7 +71,7 @@ def viewer(user: User, slug: str) -> Viewer | None:
     return user_and_viewer(user.pk, slug)[1]
 
 
-def user_and_viewer(user_id: object, slug: str | None) -> tuple[User | None, Viewer | None]:
+def user_and_viewer(user_id: uuid.UUID | str, slug: str | None) -> tuple[User | None, Viewer | None]:
     """An active person, and what they are in an active organisation, in one statement.
 
     Args:

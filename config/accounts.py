@@ -35,7 +35,7 @@ class AccountAdapter(DefaultAccountAdapter):
         assert isinstance(user, User)
         user.name = form.cleaned_data.get("name") or ""
         user.language = form.cleaned_data.get("language") or settings.LANGUAGE_CODE
-        user = super().save_user(request, user, form, commit=False)
+        super().save_user(request, user, form, commit=False)
         if commit:
             with transaction.atomic(), audited(actor_of(user), reason="sign-up"):
                 user.save()

@@ -6,6 +6,8 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
+from django.conf import settings
+from django.utils.translation import override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -60,7 +62,7 @@ PROBLEM = {
 }
 
 
-class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class SessionTokenScheme(OpenApiAuthenticationExtension):
     target_class = "bookings.api.authentication.SessionTokenAuthentication"
     name = "sessionToken"
 
@@ -209,5 +211,6 @@ def _sign_in_paths() -> dict[str, Any]:
 @cache
 def document() -> dict[str, Any]:
     """The document; it is the same for everybody and made once per process."""
-    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    with override(settings.LANGUAGE_CODE):
+        found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return found

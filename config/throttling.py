@@ -97,10 +97,10 @@ class UserThrottle(BaseThrottle):
             scope = getattr(view, "throttle_scope", "") or (
                 "read" if request.method in ("GET", "HEAD", "OPTIONS") else "write"
             )
-            who = request.user.pk
+            who = str(request.user.pk)
         else:
             scope = "anonymous"
-            who = getattr(request, "client_ip", None)
+            who = str(getattr(request, "client_ip", None))
         now = time.time()
         window = int(now // WINDOW_SECONDS)
         count = counter.add(f"throttle:{scope}:{who}:{window}")

@@ -27,7 +27,7 @@ class OnlyWhatThereIs(BaseContentNegotiation):
         from rest_framework.utils.mediatypes import media_type_matches
 
         for parser in parsers:
-            if media_type_matches(parser.media_type, request.content_type):
+            if media_type_matches(parser.media_type, request.content_type or ""):
                 return parser
         return None
 
@@ -42,7 +42,7 @@ class ApiView(APIView):
 
     content_negotiation_class = OnlyWhatThereIs
     parser_classes = [JsonParser]
-    metadata_class = None
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     throttle_scope = ""  # empty: read or write, by method
 
     @property
@@ -69,15 +69,16 @@ class ApiView(APIView):
             execute: calls one service and renders its result, in one transaction.
         """
         key = request.headers.get("Idempotency-Key")
-        match = request.resolver_match
+        match, user_id = request.resolver_match, request.user.pk
         assert match is not None
+        assert user_id is not None
         fingerprint = ""
         if key:
             told = json.dumps([match.kwargs, data], default=str, sort_keys=True)
             fingerprint = idempotency.request_hash(told)
         return answers.send(
             idempotency.run(
-                user_id=request.user.pk,
+                user_id=user_id,
                 route=f"{request.method} {match.route}",
                 key=key,
                 request_hash=fingerprint,

@@ -49,7 +49,7 @@ class SessionTokenAuthentication(BaseAuthentication):
         user, viewer = selectors.user_and_viewer(user_id, slug) if user_id else (None, None)
         if user is None or not _opened_with_this_password(user, session.get(HASH_SESSION_KEY, "")):
             raise exceptions.AuthenticationFailed
-        user.backend = session.get(BACKEND_SESSION_KEY)  # type: ignore[attr-defined]
+        user.backend = str(session.get(BACKEND_SESSION_KEY))
         return user, SignIn(token, viewer)
 
     def authenticate_header(self, request: Request) -> str:

@@ -14,6 +14,7 @@ from audit.api.fields import Fields
 from audit.api.views import ApiView
 from bookings import selectors
 from bookings.api import serializers
+from bookings.api.views import signed_in
 from bookings.models import User
 from bookings.services import accounts
 
@@ -23,7 +24,7 @@ class Me(ApiView):
 
     @extend_schema(operation_id="get_me", tags=["Me"], responses={200: serializers.Me})
     def get(self, request: Request) -> HttpResponse:
-        return answers.respond(_me(request.user))
+        return answers.respond(_me(signed_in(request)))
 
     @extend_schema(
         operation_id="change_me",
@@ -36,7 +37,7 @@ class Me(ApiView):
         name = fields.text("name", longest=200)
         language = fields.choice("language", [code for code, _ in settings.LANGUAGES])
         fields.check()
-        user = accounts.change_profile(user=request.user, name=name, language=language)
+        user = accounts.change_profile(user=signed_in(request), name=name, language=language)
         return answers.respond(_me(user))
 
 

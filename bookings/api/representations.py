@@ -71,4 +71,4 @@ def check_in_code(row: Booking) -> str | None:
     """The code of an admitted booking whose code is loaded; None if it has none now."""
     if row.status not in SHOWS_CODE or not hasattr(row, "check_in_code"):
         return None
-    return codes.derive(row.pk, row.check_in_code.nonce)
+    return codes.derive(row.pk, bytes(row.check_in_code.nonce))

@@ -11,7 +11,14 @@ from audit.context import Actor
 from audit.errors import Forbidden, NotFound
 from bookings import selectors
 from bookings.api.authentication import SignIn
+from bookings.models import User
 from bookings.selectors import Viewer
+
+
+def signed_in(request: Request) -> User:
+    """The person; every view here has one."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 class OrganizationView(ApiView):
@@ -29,7 +36,7 @@ class OrganizationView(ApiView):
         if isinstance(request.auth, SignIn):
             viewer = request.auth.viewer  # read together with the user
         else:
-            viewer = selectors.viewer(request.user, kwargs["org"])
+            viewer = selectors.viewer(signed_in(request), kwargs["org"])
         if viewer is None:
             raise NotFound("There is no such organisation.")
         self.viewer = viewer

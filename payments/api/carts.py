@@ -117,7 +117,7 @@ class Checkout(OrganizationView):
                 "hold_expired",
                 "payment_method_not_offered",
                 "mixed_currencies",
-                "booking_over",
+                "slot_gone",
             ]
         },
     )
@@ -143,9 +143,11 @@ class Checkout(OrganizationView):
                 now=now,
             )
             items = selectors.items_of(made)
+            read = items[0].transaction
+            assert read is not None
             return answers.answer(
                 representations.transaction(made, self.viewer, items, [])
-                | {"payment_instructions": representations.instructions(items[0].transaction)},
+                | {"payment_instructions": representations.instructions(read)},
                 201,
                 headers={"ETag": answers.etag(made)},
             )

@@ -139,7 +139,7 @@ class ProofFile(OrganizationView):
         if proof is None:
             raise NotFound("There is no such proof.")
         try:
-            content = proof_storage().open(proof.file.name)
+            content = proof_storage().open(str(proof.file.name))
         except FileNotFoundError as error:
             log.error("proof_file_missing", proof=str(proof.pk))
             raise NotFound("The file is not there any more.") from error

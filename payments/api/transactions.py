@@ -199,7 +199,7 @@ class Cancel(Decision):
         request=Reason,
         responses={200: serializers.TransactionSerializer},
         extensions={
-            "x-problems": ["already_decided", "booking_over", "stale_version", "permission_denied"],
+            "x-problems": ["already_decided", "booking_over", "stale_version"],
             "x-if-match": "optional",
         },
     )

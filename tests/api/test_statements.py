@@ -36,7 +36,7 @@ def counted():
         yield found
     skipped = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
     found.statements = [
-        q["sql"] for q in captured.captured_queries if not q["sql"].startswith(skipped)
+        sql for q in captured.captured_queries if not (sql := q["sql"] or "?").startswith(skipped)
     ]
 
 

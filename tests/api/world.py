@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
-from bookings.models import Booking, Customer, Membership, Role, Slot, User
+from django.utils import timezone
+
+from bookings import codes
+from bookings.models import Booking, Customer, Membership, Resource, Role, Slot, User
 from payments.models import CartTransaction, Proof
 from tests import factories as f
 from tests.api.client import Client
+
+ROLES = [str(role) for role in Role.values]
 
 
 class Place:
@@ -15,19 +21,37 @@ class Place:
 
     def __init__(self, slug: str) -> None:
         self.organization = f.OrganizationFactory(slug=slug, name=slug.title())
+        self._hours = 23
 
     @cached_property
-    def resource(self):
-        made = f.ResourceFactory(organization=self.organization)
+    def resource(self) -> Resource:
+        """Costs 20 euros and takes any number of bookings at a time."""
+        made: Resource = f.ResourceFactory(organization=self.organization)
+        f.PriceFactory(resource=made)
+        return made
+
+    @cached_property
+    def free_resource(self) -> Resource:
+        made: Resource = f.ResourceFactory(organization=self.organization)
+        return made
+
+    @cached_property
+    def midday_resource(self) -> Resource:
+        """Where it is about noon now, so that the next hours are today whenever this runs."""
+        west = timezone.now().hour - 12
+        zone = f"Etc/GMT{west:+d}" if west else "UTC"
+        made: Resource = f.ResourceFactory(organization=self.organization, time_zone=zone)
         f.PriceFactory(resource=made)
         return made
 
     @cached_property
     def customer(self) -> Customer:
-        return f.CustomerFactory(organization=self.organization)
+        made: Customer = f.CustomerFactory(organization=self.organization)
+        return made
 
     def staff(self, role: str) -> Membership:
-        return f.MembershipFactory(organization=self.organization, role=role)
+        made: Membership = f.MembershipFactory(organization=self.organization, role=role)
+        return made
 
     def client(self, person: Customer | Membership | User) -> Client:
         user = person if isinstance(person, User) else person.user
@@ -36,40 +60,60 @@ class Place:
     def as_customer(self) -> Client:
         return self.client(self.customer)
 
+    def as_other_customer(self) -> Client:
+        return self.client(f.CustomerFactory(organization=self.organization))
+
+    def as_stranger(self) -> Client:
+        """Somebody with an account who was never here."""
+        return self.client(f.UserFactory())
+
     def as_role(self, role: str) -> Client:
         return self.client(self.staff(role))
 
-    def slot(self, **kwargs) -> Slot:
-        self._hours = getattr(self, "_hours", 23) + 1
-        return f.make_slot(
-            kwargs.pop("resource", self.resource),
-            starts_at=kwargs.pop("starts_at", f.soon(self._hours)),
-            **kwargs,
-        )
+    def slot(self, resource: Resource | None = None, **kwargs: Any) -> Slot:
+        """A slot at a time of its own."""
+        self._hours += 1
+        kwargs.setdefault("starts_at", f.soon(self._hours))
+        return f.make_slot(resource or self.resource, **kwargs)
 
-    def hold(self, **kwargs) -> Booking:
+    def slot_today(self) -> Slot:
+        return f.make_slot(self.midday_resource, starts_at=f.soon(0), max_bookings=9)
+
+    def hold(self, **kwargs: Any) -> Booking:
         return f.hold(self.customer, self.slot(**kwargs))
 
-    def transaction(self, count: int = 1, method: str = "pay_now", **kwargs) -> CartTransaction:
-        slots = [self.slot(**kwargs) for _ in range(count)]
+    def transaction(
+        self, count: int = 1, method: str = "pay_now", slot: Slot | None = None, **kwargs: Any
+    ) -> CartTransaction:
+        slots = [slot] if slot else [self.slot(**kwargs) for _ in range(count)]
         return f.check_out(self.customer, *slots, method=method)
 
-    def submitted(self, count: int = 1) -> tuple[CartTransaction, Proof]:
-        made = self.transaction(count)
+    def submitted(self, count: int = 1, **kwargs: Any) -> tuple[CartTransaction, Proof]:
+        made = self.transaction(count, **kwargs)
         proof = f.submit_proof(made)
         made.refresh_from_db()
         return made, proof
 
-    def approved(self, count: int = 1) -> CartTransaction:
-        made, _ = self.submitted(count)
-        return f.approve(made)
-
-    def confirmed(self, **kwargs) -> Booking:
-        """A confirmed booking with its code."""
-        made = self.transaction(**kwargs)
-        f.submit_proof(made)
+    def approved(self, count: int = 1, **kwargs: Any) -> CartTransaction:
+        made, _ = self.submitted(count, **kwargs)
         f.approve(made)
-        return Booking.objects.get(cart_item__transaction=made)
+        made.refresh_from_db()
+        return made
+
+    def confirmed(self, **kwargs: Any) -> Booking:
+        """A confirmed booking with its code."""
+        return booking_of(self.approved(**kwargs))
+
+    def confirmed_today(self) -> Booking:
+        return self.confirmed(slot=self.slot_today())
+
+
+def booking_of(transaction: CartTransaction) -> Booking:
+    return Booking.objects.get(cart_item__transaction=transaction)
+
+
+def code_of(booking: Booking) -> str:
+    return codes.derive(booking.pk, bytes(booking.check_in_code.nonce))
 
 
 class World:
@@ -78,6 +122,3 @@ class World:
     def __init__(self) -> None:
         self.here = Place("here")
         self.there = Place("there")
-
-
-ROLES = [str(role) for role in Role.values]

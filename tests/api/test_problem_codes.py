@@ -1,0 +1,360 @@
+"""Every problem code an operation declares of its own can be provoked, and changes nothing.
+
+Serves F2. The codes that every operation has are in ``test_operations.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from bookings.models import Booking, Slot
+from bookings.services import bookings as booking_services
+from bookings.services import slots as slot_services
+from config.schema import ALWAYS, WITH_BODY, WITH_KEY
+from payments.models import CartTransaction, PaymentPolicy, Proof
+from payments.services import carts
+from tests import factories as f
+from tests.api.client import Answer
+from tests.api.operations import EXAMPLES, codes_of, operations
+from tests.api.world import Place, booking_of, code_of
+
+pytestmark = pytest.mark.django_db
+COMMON = {*ALWAYS, *WITH_BODY, *WITH_KEY, "stale_version", "precondition_required"}
+SPECIAL = {(name, code) for name in operations() for code in codes_of(name) if code not in COMMON}
+PROVOKED: dict[tuple[str, str], Callable[[Place], Answer]] = {}
+
+
+def provokes(code: str, *names: str):
+    def register(build):
+        for name in names:
+            PROVOKED[name, code] = partial(build, name=name)
+        return build
+
+    return register
+
+
+def unchanged(send: Callable[[], Answer]) -> Answer:
+    """Send something that is refused, and see that it changed nothing."""
+
+    def state():
+        return (
+            list(Booking.objects.order_by("pk").values_list("pk", "status", "version")),
+            list(Slot.objects.order_by("pk").values_list("pk", "taken_bookings", "taken_units")),
+            list(CartTransaction.objects.order_by("pk").values_list("pk", "status", "version")),
+            Proof.objects.count(),
+        )
+
+    before = state()
+    answer = send()
+    assert answer.status >= 400
+    assert state() == before
+    return answer
+
+
+def cancel(booking: Booking) -> Booking:
+    return booking_services.cancel(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        actor=f.SYSTEM,
+        reason="Ill",
+        now=timezone.now(),
+    )
+
+
+def take(place: Place, slot: Slot) -> Answer:
+    return place.as_customer().post("cart/items/", {"slot": str(slot.pk)})
+
+
+def book(place: Place, slot: Slot, method: str = "pay_on_arrival") -> Answer:
+    body = {"slot": str(slot.pk), "payment_method": method}
+    return place.as_customer().post("bookings/", body)
+
+
+SLOT_USERS = {"add_to_cart": take, "book": book}
+
+
+@provokes("slot_full", *SLOT_USERS)
+def slot_full(place, name):
+    slot = place.slot()
+    f.hold(f.CustomerFactory(organization=place.organization), slot)
+    answer = unchanged(lambda: SLOT_USERS[name](place, slot))
+    assert answer.data["waitlist"] is False
+    return answer
+
+
+@provokes("slot_gone", *SLOT_USERS)
+def slot_gone(place, name):
+    slot = place.slot()
+    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="")
+    return unchanged(lambda: SLOT_USERS[name](place, slot))
+
+
+@provokes("resource_taken", *SLOT_USERS)
+def resource_taken(place, name):
+    doctor = f.ResourceFactory(organization=place.organization, exclusive=True)
+    start = f.soon()
+    slot = f.make_slot(doctor, starts_at=start)
+    rival = f.make_slot(doctor, starts_at=start + timedelta(minutes=30))
+    f.hold(f.CustomerFactory(organization=place.organization), rival)
+    f.PriceFactory(resource=doctor)
+    return unchanged(lambda: SLOT_USERS[name](place, slot))
+
+
+@provokes("cart_full", "add_to_cart")
+def cart_full(place, name):
+    slot = place.slot(max_bookings=carts.MOST_ITEMS + 1)
+    for _ in range(carts.MOST_ITEMS):
+        f.hold(place.customer, slot)
+    return unchanged(lambda: take(place, slot))
+
+
+@provokes("booking_over", "remove_from_cart")
+def item_over(place, name):
+    item = place.hold().cart_item
+    Booking.objects.filter(pk=item.booking_id).update(
+        status="expired", ended_at=timezone.now()
+    )  # the item still says that it is in the cart
+    return unchanged(lambda: place.as_customer().delete(f"cart/items/{item.pk}/"))
+
+
+def check_out(place: Place, method: str = "pay_now") -> Answer:
+    return place.as_customer().post("cart/checkout/", {"payment_method": method})
+
+
+@provokes("cart_empty", "check_out")
+def cart_empty(place, name):
+    return unchanged(lambda: check_out(place))
+
+
+@provokes("hold_expired", "check_out")
+def hold_expired(place, name):
+    booking = place.hold()
+    Booking.objects.filter(pk=booking.pk).update(held_until=timezone.now())
+    answer = unchanged(lambda: check_out(place))
+    assert answer.data["items"] == [str(booking.cart_item.pk)]
+    return answer
+
+
+@provokes("slot_gone", "check_out")
+def started_in_the_cart(place, name):
+    slot = place.hold().slot
+    client = place.as_customer()
+    with time_machine.travel(slot.starts_at + timedelta(seconds=1), tick=False):
+        return unchanged(lambda: client.post("cart/checkout/", {"payment_method": "pay_now"}))
+
+
+@provokes("payment_method_not_offered", "check_out")
+def method_not_offered(place, name):
+    place.hold()
+    PaymentPolicy.objects.create(organization=place.organization, accepts_pay_now=False)
+    return unchanged(lambda: check_out(place))
+
+
+@provokes("payment_method_not_offered", "book")
+def pay_now_is_not_direct(place, name):
+    slot = place.slot()
+    return unchanged(lambda: book(place, slot, "pay_now"))
+
+
+@provokes("mixed_currencies", "check_out")
+def mixed_currencies(place, name):
+    place.hold()
+    swiss = f.ResourceFactory(organization=place.organization)
+    f.PriceFactory(resource=swiss, currency="CHF")
+    place.hold(resource=swiss)
+    return unchanged(lambda: check_out(place))
+
+
+DECISIONS = ("approve_transaction", "reject_transaction")
+
+
+def decide(place: Place, name: str, transaction: CartTransaction, client=None) -> Answer:
+    word = {"approve_transaction": "approve", "reject_transaction": "reject"}.get(name, "cancel")
+    client = client or place.as_role("manager")
+    return client.post(f"transactions/{transaction.pk}/{word}/", {"reason": "Because"})
+
+
+@provokes("already_decided", *DECISIONS)
+def already_decided(place, name):
+    transaction = place.approved()
+    return unchanged(lambda: decide(place, name, transaction))
+
+
+@provokes("already_decided", "cancel_transaction")
+def already_cancelled(place, name):
+    transaction = place.transaction()
+    assert decide(place, "cancel", transaction).status == 200
+    return unchanged(lambda: decide(place, name, transaction))
+
+
+@provokes("own_transaction", *DECISIONS)
+def own_transaction(place, name):
+    transaction, _ = place.submitted()
+    f.MembershipFactory(organization=place.organization, user=place.customer.user, role="manager")
+    return unchanged(lambda: decide(place, name, transaction, place.as_customer()))
+
+
+@provokes("proof_missing", "approve_transaction")
+def proof_missing(place, name):
+    transaction = place.transaction()
+    return unchanged(lambda: decide(place, name, transaction))
+
+
+@provokes(
+    "permission_denied",
+    *DECISIONS,
+    "take_payment",
+    "check_in",
+)
+def permission_denied(place, name):
+    call = EXAMPLES[name](place)
+    return unchanged(lambda: call.send(place.as_customer()))
+
+
+@provokes("permission_denied", "cancel_booking")
+def provider_may_not_cancel(place, name):
+    provider = place.staff("provider")
+    place.resource.provider = provider.user
+    place.resource.save()
+    client, call = place.client(provider), EXAMPLES[name](place)
+    return unchanged(lambda: call.send(client))
+
+
+@provokes("booking_over", "cancel_transaction")
+def somebody_is_in_already(place, name):
+    booking = place.confirmed_today()
+    place.as_role("front_desk").post("check-ins/", {"code": code_of(booking)})
+    transaction = booking.cart_item.transaction
+    return unchanged(lambda: decide(place, name, transaction, place.as_customer()))
+
+
+@provokes("booking_over", "cancel_booking")
+def cancelled_before(place, name):
+    booking = cancel(booking_of(place.transaction()))
+    client = place.as_customer()
+    path = f"bookings/{booking.pk}/cancel/"
+    return unchanged(lambda: client.post(path, {"reason": "Ill"}, headers={"If-Match": "*"}))
+
+
+@provokes("not_payable", "take_payment")
+def not_paid_on_arrival(place, name):
+    path = f"transactions/{place.approved().pk}/take-payment/"
+    return unchanged(lambda: place.as_role("front_desk").post(path, {}))
+
+
+UPLOADS = ("upload_proof", "upload_proof_of_booking")
+
+
+def upload_path(transaction: CartTransaction, name: str) -> str:
+    if name == "upload_proof":
+        return f"transactions/{transaction.pk}/proofs/"
+    return f"bookings/{booking_of(transaction).pk}/proofs/"
+
+
+@provokes("already_decided", *UPLOADS)
+def proof_too_late(place, name):
+    path = upload_path(place.approved(), name)
+    return unchanged(lambda: place.as_customer().upload(path, f.png()))
+
+
+@provokes("not_payable", *UPLOADS)
+def proof_not_needed(place, name):
+    path = upload_path(place.transaction(method="pay_on_arrival"), name)
+    return unchanged(lambda: place.as_customer().upload(path, f.png()))
+
+
+@provokes("file_refused", *UPLOADS)
+def no_picture(place, name):
+    path = upload_path(place.transaction(), name)
+    return unchanged(lambda: place.as_customer().upload(path, b"MZ\x90", "transfer.png"))
+
+
+@provokes("file_too_large", *UPLOADS)
+def too_large(place, name):
+    path = upload_path(place.transaction(), name)
+    content = b"\x89PNG\r\n\x1a\n" + bytes(10 * 1024 * 1024)
+    return unchanged(lambda: place.as_customer().upload(path, content))
+
+
+@provokes("quota_exceeded", *UPLOADS)
+def quota_exceeded(place, name):
+    transaction = place.transaction()
+    proof = f.submit_proof(transaction)
+    Proof.objects.filter(pk=proof.pk).update(size=100 * 1024 * 1024)
+    path = upload_path(transaction, name)
+    return unchanged(lambda: place.as_customer().upload(path, f.png()))
+
+
+TICKETS = {"get_qr_svg": "qr.svg", "get_qr_png": "qr.png", "get_calendar_file": "calendar.ics"}
+
+
+@provokes("booking_over", *TICKETS)
+def no_ticket_for_what_is_over(place, name):
+    booking = cancel(booking_of(place.transaction()))
+    return place.as_customer().get(f"bookings/{booking.pk}/{TICKETS[name]}")
+
+
+@provokes("not_confirmed", "get_qr_svg", "get_qr_png")
+def no_code_yet(place, name):
+    booking = booking_of(place.transaction())
+    return place.as_customer().get(f"bookings/{booking.pk}/{TICKETS[name]}")
+
+
+def scan(place: Place, code: str) -> Answer:
+    return place.as_role("front_desk").post("check-ins/", {"code": code})
+
+
+@provokes("unknown_code", "check_in")
+def unknown_code(place, name):
+    return unchanged(lambda: scan(place, "A" * 26))
+
+
+@provokes("already_checked_in", "check_in")
+def already_checked_in(place, name):
+    code = code_of(place.confirmed_today())
+    assert scan(place, code).status == 200
+    answer = unchanged(lambda: scan(place, code))
+    assert answer.data["checked_in_at"]
+    return answer
+
+
+@provokes("wrong_day", "check_in")
+def wrong_day(place, name):
+    booking = place.confirmed(starts_at=f.soon(60))
+    return unchanged(lambda: scan(place, code_of(booking)))
+
+
+@provokes("booking_cancelled", "check_in")
+def booking_cancelled(place, name):
+    booking = place.confirmed_today()
+    code = code_of(booking)
+    cancel(booking)
+    return unchanged(lambda: scan(place, code))
+
+
+@provokes("not_confirmed", "check_in")
+def not_confirmed(place, name):
+    """No way leads there today but through the database: codes come with confirmation."""
+    from bookings import transitions
+
+    booking = booking_of(place.transaction(slot=place.slot_today()))
+    transitions.issue_codes([booking], now=timezone.now())
+    return unchanged(lambda: scan(place, code_of(booking)))
+
+
+def test_every_declared_code_is_provoked():
+    assert set(PROVOKED) == SPECIAL
+
+
+@pytest.mark.parametrize(("name", "code"), sorted(PROVOKED))
+def test_it_is_answered_and_nothing_has_changed(world, name, code):
+    answer = PROVOKED[name, code](world.here)
+
+    assert answer.code == code
+    assert len(answer.data["detail"]) > 10
