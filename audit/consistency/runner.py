@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MOST_LISTED = 1_000  # problems of one check that are kept; the rest are counted
 MOST_ROUNDS = 50  # of that many repairs of one check in one run
+MOST_PASSES = 5  # over all checks in one run; each but the first follows from a repair
 STATEMENT_TIMEOUT = "5min"
 
 
@@ -42,6 +43,16 @@ class CheckOutcome:
     @property
     def clean(self) -> bool:
         return not self.left and not self.error
+
+    def add(self, later: CheckOutcome) -> None:
+        """Take over what a later pass found: its view of what is left, and its repairs as well."""
+        done = [f for f in self.findings if f.status in (Finding.Status.FIXED, Finding.Status.GONE)]
+        self.findings = (done + later.findings)[:MOST_LISTED]
+        self.fixed += later.fixed
+        self.gone += later.gone
+        self.left, self.error = later.left, later.error
+        self.found = self.fixed + self.gone + self.left
+        self.duration_ms += later.duration_ms
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -95,6 +106,7 @@ def run_checks(
     started_at = timezone.now()
     scope = Scope(now=now, organization_id=organization_id)
     outcomes = [_run_one(check, scope, actor, fix) for check in checks.checks(only)]
+    _repair_what_became_possible(outcomes, scope, actor)
     report = ConsistencyReport(
         kind=kind,
         organization_id=organization_id,
@@ -142,6 +154,25 @@ def _run_one(check: Check, scope: Scope, actor: Actor, fix: bool) -> CheckOutcom
         outcome.findings.append(_failure(check, error))
     outcome.duration_ms = round((time.perf_counter() - began) * 1000)
     return outcome
+
+
+def _repair_what_became_possible(
+    outcomes: Sequence[CheckOutcome], scope: Scope, actor: Actor
+) -> None:
+    """Go over all checks again while something is repaired.
+
+    A repair can make another one possible, or needless, that was tried before it; a person who
+    runs this twice must find nothing left to do the second time (A10).
+    """
+    repaired = sum(outcome.fixed for outcome in outcomes)
+    for _pass in range(MOST_PASSES - 1):
+        if not repaired:
+            break
+        repaired = 0
+        for outcome in outcomes:
+            later = _run_one(outcome.check, scope, actor, fix=True)
+            repaired += later.fixed
+            outcome.add(later)
 
 
 Key = tuple[str, str]

@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from bookings import locks, transitions
-from bookings.consistency.parts import literals, lock_booking, mine, params
+from bookings.consistency.parts import literals, lock_booking, mine, params, recount
 from bookings.lifecycle import LIVE, BookingStatus
-from bookings.models import Booking, Occupancy, Slot
+from bookings.models import Booking, Occupancy
 
 SWEEP_IS_LATE_AFTER = timedelta(minutes=5)  # it runs every minute
 
@@ -76,9 +76,7 @@ def fix_slot_counters(problem: Problem, actor: Actor, now: datetime) -> FixResul
         return FixResult.gone()
     if live["bookings"] > slot.max_bookings or live["units"] > slot.max_units:
         return FixResult.needs_review("There are more people than the slot takes.")
-    Slot.objects.filter(pk=slot.pk).update(
-        taken_bookings=live["bookings"], taken_units=live["units"]
-    )
+    recount([slot.pk])
     return FixResult.fixed(
         f"{slot.taken_bookings} bookings for {slot.taken_units} people became"
         f" {live['bookings']} for {live['units']}."
@@ -277,5 +275,6 @@ def fix_holds_overdue(problem: Problem, actor: Actor, now: datetime) -> FixResul
         or booking.held_until > now
     ):
         return FixResult.gone()
+    recount([booking.slot_id])
     transitions.expire([booking], now=now, reason="The hold ran out.")
     return FixResult.fixed("The hold was expired.")

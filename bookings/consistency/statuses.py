@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from bookings import transitions
-from bookings.consistency.parts import literals, lock_booking, mine, params
+from bookings.consistency.parts import literals, lock_booking, mine, params, recount
 from bookings.lifecycle import ADMITTED, ENDED, BookingStatus
 from bookings.models import Booking, CheckInCode
 
@@ -269,6 +269,7 @@ def fix_checked_in_not_completed(problem: Problem, actor: Actor, now: datetime) 
     booking = lock_booking(problem)
     if booking is None or not _is_over(booking, now=now):
         return FixResult.gone()
+    recount([booking.slot_id])
     transitions.complete([booking], now=now)
     return FixResult.fixed("The booking was completed.")
 

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from bookings import transitions as booking_transitions
-from bookings.consistency.parts import literals, lock_booking, mine, params
+from bookings.consistency.parts import literals, lock_booking, mine, params, recount
 from bookings.lifecycle import ADMITTED, BOOKING, ENDED, BookingStatus
 from bookings.models import Booking, CheckInCode
 from payments import locks, transitions
@@ -155,6 +155,7 @@ def fix_transaction_bookings(problem: Problem, actor: Actor, now: datetime) -> F
     if answer == "confirm":
         return _confirm(bookings, now=now)
     if answer == "end bookings":
+        recount({b.slot_id for b in bookings})
         return _end_bookings(settled, bookings, now=now)
     if answer == "end transaction":
         return _end_transaction(settled, bookings, actor=actor, now=now)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import connection
+
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from bookings import transitions as booking_transitions
@@ -39,6 +41,7 @@ _FILES = f"""
     ),
 )
 def proofs(scope: Scope) -> Iterator[Problem]:
+    _take_time()
     for row in rows(_FILES, params(scope, recently=scope.now - READ_AGAIN_FOR)):
         wrong = _what_is_wrong(row["file"], row["size"], row["sha256"] if row["recent"] else "")
         if wrong:
@@ -49,6 +52,12 @@ def proofs(scope: Scope) -> Iterator[Problem]:
                 organization_id=row["organization_id"],
                 details={"file": row["file"], "size": row["size"]},
             )
+
+
+def _take_time() -> None:
+    """Let this transaction be idle while many files are looked at, longer than a request's may."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
 
 
 def _what_is_wrong(name: str, size: int, sha256: str) -> str:
@@ -79,6 +88,7 @@ def _what_is_wrong(name: str, size: int, sha256: str) -> str:
 def orphan_files(scope: Scope) -> Iterator[Problem]:
     if scope.organization_id:
         return  # nobody knows whose they are
+    _take_time()
     for name in files.orphans():
         yield Problem(
             subject_type="payments.proof_file",

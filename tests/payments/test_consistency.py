@@ -609,6 +609,25 @@ def test_proofs_for_what_they_do_not_name_are_named(customer, court, healthy):
 # -- all of them --------------------------------------------------------------------------------
 
 
+def test_a_repair_that_another_one_makes_possible_is_made_in_the_same_run(customer, court):
+    """The hold cannot expire while its item is in a status that nothing leads out of."""
+    booking = f.hold(customer, f.make_slot(court))
+    item = CartItem.objects.get(booking=booking)
+    corrupt(
+        "UPDATE bookings_booking SET held_until = now() - interval '1 h' WHERE id = %s",
+        [booking.pk],
+    )
+    corrupt("UPDATE payments_cartitem SET status = 'cancelled' WHERE id = %s", [item.pk])
+
+    assert fix("bookings.holds_overdue") == {str(booking.pk): "needs_review"}
+    assert fix() == {str(booking.pk): "fixed", str(item.pk): "fixed"}
+
+    booking.refresh_from_db()
+    item.refresh_from_db()
+    assert (booking.status, item.status) == ("expired", "expired")
+    assert check() == set()
+
+
 def test_repairs_tell_customers_whose_bookings_end_and_nobody_else(customer, court, healthy):
     made = f.approve(order(customer, court))
     set_transaction(made, "cancelled", ", ended_at = now()")
