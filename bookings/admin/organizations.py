@@ -172,6 +172,7 @@ class MembershipAdmin(ScopedModelAdmin):
             user=user,
             role=obj.role,
             actor=actor,
+            reason=form.cleaned_data.get("change_reason", ""),
         )
         obj.pk, obj.user = made.pk, user
 

@@ -85,6 +85,10 @@ class ResourceAdmin(ScopedModelAdmin):
         ),
     )
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only what was never offered goes; slots protect their resource."""
+        return self.may(request, self.permission("delete"), obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         found = super().get_readonly_fields(request, obj)
         has_slots = obj is not None and Slot.objects.filter(resource=obj).exists()

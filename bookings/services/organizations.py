@@ -9,9 +9,11 @@ from bookings.models import Customer, Membership, Organization, User
 from bookings.selectors import Viewer
 
 
-def add_member(*, organization: Organization, user: User, role: str, actor: Actor) -> Membership:
+def add_member(
+    *, organization: Organization, user: User, role: str, actor: Actor, reason: str = ""
+) -> Membership:
     """Give somebody a role in an organisation, or another role, and let them into the admin."""
-    with transaction.atomic(savepoint=False), audited(actor):
+    with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         membership, _ = Membership.objects.update_or_create(
             organization=organization, user=user, defaults={"role": role}
         )

@@ -1,0 +1,508 @@
+"""Changes by form: a name and a reason in the trail, refusals as messages, nothing typed over
+that a service owns (B7, B10, F1, promise 6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from audit.history import trail_of
+from bookings.models import Customer, Membership, Organization, Resource, Slot, User
+from payments.models import PaymentPolicy, Price
+from tests import factories as f
+from tests.admin.conftest import as_role, signed_in, staff, superuser
+
+# Refusals of the database end real transactions.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NO_PRICES = {"prices-TOTAL_FORMS": 0, "prices-INITIAL_FORMS": 0}
+
+
+def change(obj) -> str:
+    meta = obj._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+
+
+def add(model) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+
+
+def newest(obj):
+    """The newest line of an object's trail."""
+    return trail_of(type(obj)).objects.filter(**{obj._meta.pk.attname: obj.pk}).latest("history_id")
+
+
+def resource_form(resource: Resource, **changes) -> dict:
+    return {
+        "organization": str(resource.organization_id),
+        "name": resource.name,
+        "kind": resource.kind,
+        "is_active": "on",
+        "time_zone": resource.time_zone,
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        **NO_PRICES,
+        **changes,
+    }
+
+
+def test_a_change_carries_the_name_the_reason_and_the_origin(venue):
+    user = staff(venue, "manager")
+
+    response = signed_in(user).post(
+        change(venue.customer),
+        {"name": "New Name", "language": "en", "change_reason": "misspelt on the phone"},
+        HTTP_USER_AGENT="Desk 1",
+    )
+
+    assert response.status_code == 302
+    line = newest(venue.customer)
+    assert (line.actor_kind, line.actor_id, line.actor_label) == ("staff", user.pk, user.name)
+    assert line.history_change_reason == "misspelt on the phone"
+    assert (line.name, line.user_agent, line.ip) == ("New Name", "Desk 1", "127.0.0.1")
+    assert line.request_id
+
+
+def test_the_reason_may_stay_empty(venue):
+    signed_in(staff(venue, "manager")).post(
+        change(venue.customer), {"name": "Other", "language": "en"}
+    )
+
+    assert newest(venue.customer).history_change_reason == ""
+
+
+def test_a_new_row_carries_the_name_too(venue):
+    user = staff(venue, "front_desk")
+
+    signed_in(user).post(
+        add(Customer),
+        {"organization": str(venue.organization.pk), "name": "Walk-in", "language": "en"},
+    )
+
+    made = Customer.objects.get(name="Walk-in")
+    assert made.organization_id == venue.organization.pk
+    assert newest(made).actor_id == user.pk
+
+
+def test_djangos_own_log_is_not_written_beside_the_trail(venue):
+    signed_in(staff(venue, "manager")).post(
+        change(venue.customer), {"name": "Other", "language": "en"}
+    )
+
+    assert not LogEntry.objects.exists()
+
+
+def test_the_history_page_tells_who_and_why(venue):
+    client = signed_in(staff(venue, "manager"))
+    client.post(
+        change(venue.customer),
+        {"name": "New Name", "language": "en", "change_reason": "asked for it"},
+    )
+
+    address = reverse("admin:bookings_customer_history", args=[venue.customer.pk])
+    text = client.get(address).content.decode()
+
+    assert "asked for it" in text
+    assert "New Name" in text
+
+
+def test_a_violated_constraint_is_a_message_and_nothing_typed_is_lost(venue):
+    """The name is unique per organisation; the form cannot know (the organisation is fixed)."""
+    other = f.ResourceFactory(organization=venue.organization, name="Taken")
+    client = as_role(venue, "manager")
+
+    response = client.post(
+        change(venue.resource),
+        resource_form(venue.resource, name="Taken", description="Long and careful"),
+    )
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "resource" in text
+    assert "Long and careful" in text
+    assert response.context["adminform"].form.errors
+    venue.resource.refresh_from_db()
+    assert venue.resource.name == "Ours hall"
+    assert trail_of(Resource).objects.filter(id=venue.resource.pk).count() == 1
+    assert other.name == "Taken"
+
+
+def test_what_only_the_database_refuses_is_a_message_too(venue):
+    """A resource with slots keeps its kind: a trigger says so, no form does."""
+    client = signed_in(superuser())
+    free = f.ResourceFactory(organization=venue.organization, exclusive=False)
+    page = client.get(change(free))
+    assert "exclusive" in page.context["adminform"].form.fields
+    f.make_slot(free)  # a colleague makes a slot while the form is open
+
+    response = client.post(
+        change(free), resource_form(free, exclusive="on", description="typed"), follow=True
+    )
+
+    free.refresh_from_db()
+    assert free.exclusive is False
+    assert response.status_code == 200
+
+
+def test_a_database_refusal_keeps_the_form_with_its_reason(venue, monkeypatch):
+    """The rule named on the form is the one the database named."""
+    from bookings.admin.resources import ResourceAdmin
+
+    monkeypatch.setattr(
+        ResourceAdmin,
+        "save_model",
+        lambda self, request, obj, form, change: Resource.objects.filter(pk=obj.pk).update(
+            exclusive=True
+        ),
+    )
+
+    response = as_role(venue, "manager").post(
+        change(venue.resource), resource_form(venue.resource, description="typed")
+    )
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "The database refused this change" in text
+    assert "with slots keeps its kind" in text
+    assert "typed" in text
+    venue.resource.refresh_from_db()
+    assert venue.resource.exclusive is False
+
+
+def test_status_and_counters_are_not_in_any_form(venue):
+    """Posting what a service owns is refused as a whole, whoever posts it."""
+    for role in ("owner", "manager"):
+        client = as_role(venue, role)
+        for obj in (venue.slot, venue.booking, venue.transaction):
+            response = client.post(
+                change(obj),
+                {"status": "cancelled", "taken_units": 0, "units": 99, "amount": "0", "version": 9},
+            )
+            assert response.status_code == 403, obj
+    root = signed_in(superuser())
+    for obj in (venue.slot, venue.booking, venue.transaction):
+        obj.refresh_from_db()
+        assert root.post(change(obj), {"status": "cancelled"}).status_code == 403
+        before = {fld.attname: getattr(obj, fld.attname) for fld in obj._meta.fields}
+        obj.refresh_from_db()
+        assert {fld.attname: getattr(obj, fld.attname) for fld in obj._meta.fields} == before
+
+
+def test_nothing_that_people_rely_on_can_be_deleted(venue):
+    root = signed_in(superuser())
+
+    for obj in (
+        venue.booking,
+        venue.transaction,
+        venue.proof,
+        venue.slot,
+        venue.customer,
+        venue.organization,
+        venue.customer.user,
+    ):
+        meta = obj._meta
+        address = reverse(f"admin:{meta.app_label}_{meta.model_name}_delete", args=[obj.pk])
+        assert root.post(address, {"post": "yes"}).status_code == 403, obj
+        assert type(obj).objects.filter(pk=obj.pk).exists()
+
+
+def test_extra_fields_in_a_customers_form_do_nothing(venue, foreign):
+    as_role(venue, "manager").post(
+        change(venue.customer),
+        {
+            "name": "Same",
+            "language": "en",
+            "user": str(foreign.customer.user_id),
+            "organization": str(foreign.organization.pk),
+        },
+    )
+
+    user_id = venue.customer.user_id
+    venue.customer.refresh_from_db()
+    assert venue.customer.name == "Same"
+    assert venue.customer.user_id == user_id
+    assert venue.customer.organization_id == venue.organization.pk
+
+
+# --- prices and policies ---------------------------------------------------------------------
+
+
+def test_prices_are_kept_beside_their_resource_with_name_and_reason(venue):
+    user = staff(venue, "manager")
+
+    response = signed_in(user).post(
+        change(venue.resource),
+        resource_form(
+            venue.resource,
+            **{
+                "prices-TOTAL_FORMS": 2,
+                "prices-INITIAL_FORMS": 1,
+                "prices-0-id": str(venue.price.pk),
+                "prices-0-resource": str(venue.resource.pk),
+                "prices-0-name": "Standard",
+                "prices-0-amount": "22.50",
+                "prices-0-currency": "EUR",
+                "prices-0-basis": "booking",
+                "prices-0-discount_percent": "0",
+                "prices-0-tax_percent": "0",
+                "prices-0-priority": "0",
+                "prices-1-resource": str(venue.resource.pk),
+                "prices-1-name": "Weekend",
+                "prices-1-amount": "30",
+                "prices-1-currency": "EUR",
+                "prices-1-basis": "unit",
+                "prices-1-discount_percent": "0",
+                "prices-1-tax_percent": "19",
+                "prices-1-priority": "5",
+                "prices-1-weekdays": ["6", "7"],
+                "change_reason": "new season",
+            },
+        ),
+    )
+
+    assert response.status_code == 302, response.context["errors"]
+    venue.price.refresh_from_db()
+    weekend = Price.objects.get(name="Weekend")
+    assert venue.price.amount == Decimal("22.50")
+    assert (weekend.weekdays, weekend.organization_id) == ([6, 7], venue.organization.pk)
+    for price in (venue.price, weekend):
+        line = newest(price)
+        assert (line.actor_id, line.history_change_reason) == (user.pk, "new season")
+
+
+@pytest.mark.parametrize("amount", ["-1", "1000001", "NaN", "1e9"])
+def test_a_price_that_makes_no_sense_is_refused(venue, amount):
+    response = as_role(venue, "manager").post(
+        change(venue.resource),
+        resource_form(
+            venue.resource,
+            **{
+                "prices-TOTAL_FORMS": 1,
+                "prices-0-resource": str(venue.resource.pk),
+                "prices-0-name": "Odd",
+                "prices-0-amount": amount,
+                "prices-0-currency": "EUR",
+                "prices-0-basis": "booking",
+                "prices-0-discount_percent": "0",
+                "prices-0-tax_percent": "0",
+                "prices-0-priority": "0",
+            },
+        ),
+    )
+
+    assert response.status_code == 200
+    assert not Price.objects.filter(name="Odd").exists()
+
+
+def test_reviewers_see_prices_but_do_not_change_them(venue):
+    client = as_role(venue, "reviewer")
+
+    assert client.get(change(venue.resource)).status_code == 200
+    assert client.post(change(venue.resource), resource_form(venue.resource)).status_code == 403
+
+
+def test_an_owner_changes_the_policy_beside_the_organisation(venue):
+    user = staff(venue, "owner")
+
+    response = signed_in(user).post(
+        change(venue.organization),
+        {
+            "name": "Ours Courts",
+            "email": "new@example.com",
+            "time_zone": "Europe/Berlin",
+            "hold_minutes": 20,
+            "pending_hours": 12,
+            "slug": "stolen",
+            "payment_policy-TOTAL_FORMS": 1,
+            "payment_policy-INITIAL_FORMS": 1,
+            "payment_policy-0-organization": str(venue.organization.pk),
+            "payment_policy-0-accepts_pay_now": "on",
+            "payment_policy-0-instructions": "Bank, IBAN",
+        },
+    )
+
+    assert response.status_code == 302, response.context["errors"]
+    venue.organization.refresh_from_db()
+    venue.policy.refresh_from_db()
+    assert (venue.organization.hold_minutes, venue.organization.slug) == (20, "ours")
+    assert venue.policy.instructions == "Bank, IBAN"
+    assert newest(venue.policy).actor_id == user.pk
+
+
+def test_an_organisation_made_by_the_operator_gets_its_policy_at_once(venue):
+    client = signed_in(superuser())
+
+    response = client.post(
+        add(Organization),
+        {
+            "name": "Brand new",
+            "slug": "brand-new",
+            "time_zone": "UTC",
+            "hold_minutes": 15,
+            "pending_hours": 24,
+            "is_active": "on",
+            "payment_policy-TOTAL_FORMS": 1,
+            "payment_policy-INITIAL_FORMS": 0,
+            "payment_policy-0-accepts_pay_now": "on",
+        },
+    )
+
+    assert response.status_code == 302, response.context["errors"]
+    assert PaymentPolicy.objects.filter(organization__slug="brand-new").exists()
+
+
+# --- people ----------------------------------------------------------------------------------
+
+
+def member_form(venue, **changes) -> dict:
+    return {"organization": str(venue.organization.pk), "role": "reviewer", **changes}
+
+
+def test_a_new_colleague_gets_an_account_a_role_and_the_admin(venue):
+    user = staff(venue, "owner")
+
+    response = signed_in(user).post(
+        add(Membership),
+        member_form(
+            venue, email="New@Example.com", name="New Colleague", password="a long first one 7"
+        ),
+    )
+
+    assert response.status_code == 302, response.context["errors"]
+    made = User.objects.get(email="new@example.com")
+    assert (made.name, made.is_staff, made.is_superuser) == ("New Colleague", True, False)
+    assert made.check_password("a long first one 7")
+    membership = made.memberships.get()
+    assert (membership.role, membership.organization_id) == ("reviewer", venue.organization.pk)
+    assert newest(membership).actor_id == user.pk
+    assert newest(made).actor_id == user.pk
+
+
+def test_somebody_with_an_account_joins_and_keeps_their_password(venue):
+    client = as_role(venue, "owner")
+    user = venue.customer.user
+
+    client.post(
+        add(Membership), member_form(venue, email=user.email, password="never used at all 1")
+    )
+
+    user.refresh_from_db()
+    assert user.is_staff
+    assert user.check_password(f.PASSWORD)
+    assert user.memberships.get().role == "reviewer"
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"email": "new@example.com"}, "password"),
+        ({"email": "new@example.com", "password": "123"}, "password"),
+        ({"email": "not an address", "password": "a long first one 7"}, "email"),
+    ],
+)
+def test_a_colleague_that_cannot_be_made_is_refused(venue, typed, field):
+    response = as_role(venue, "owner").post(add(Membership), member_form(venue, **typed))
+
+    assert field in response.context["adminform"].form.errors
+    assert not User.objects.filter(email="new@example.com").exists()
+
+
+def test_a_manager_sees_the_staff_and_changes_nobody(venue):
+    client = as_role(venue, "manager")
+
+    assert client.get(change(venue.membership)).status_code == 200
+    assert client.post(change(venue.membership), {"role": "provider"}).status_code == 403
+    assert (
+        client.post(add(Membership), member_form(venue, email="x@example.com")).status_code == 403
+    )
+
+
+def test_a_role_is_changed_with_a_name_on_it(venue):
+    reviewer = f.MembershipFactory(organization=venue.organization, role="reviewer")
+    owner = staff(venue, "owner")
+
+    signed_in(owner).post(change(reviewer), {"role": "front_desk", "change_reason": "moved"})
+
+    reviewer.refresh_from_db()
+    line = newest(reviewer)
+    assert reviewer.role == "front_desk"
+    assert (line.actor_id, line.history_change_reason) == (owner.pk, "moved")
+
+
+def test_the_last_owner_stays(venue):
+    client = as_role(venue, "owner")
+    delete = reverse("admin:bookings_membership_delete", args=[venue.membership.pk])
+
+    demoted = client.post(change(venue.membership), {"role": "manager"})
+    removed = client.post(delete, {"post": "yes"}, follow=True)
+
+    assert "the only owner" in demoted.content.decode()
+    assert "the only owner" in removed.content.decode()
+    venue.membership.refresh_from_db()
+    assert venue.membership.role == "owner"
+
+
+def test_somebody_without_a_role_left_cannot_enter(venue):
+    reviewer = f.MembershipFactory(organization=venue.organization, role="reviewer")
+    address = reverse("admin:bookings_membership_delete", args=[reviewer.pk])
+
+    as_role(venue, "owner").post(address, {"post": "yes"})
+
+    assert not Membership.objects.filter(pk=reviewer.pk).exists()
+    reviewer.user.refresh_from_db()
+    assert reviewer.user.is_staff is False
+
+
+def test_superusers_make_and_change_accounts(venue):
+    root = superuser()
+    client = signed_in(root)
+
+    response = client.post(
+        add(User),
+        {
+            "email": "made@example.com",
+            "name": "Made",
+            "usable_password": "true",
+            "password1": "a long first one 7",
+            "password2": "a long first one 7",
+        },
+    )
+    assert response.status_code == 302, response.context["errors"]
+    made = User.objects.get(email="made@example.com")
+    assert made.check_password("a long first one 7")
+    assert newest(made).actor_id == root.pk
+    page = client.get(change(made))
+    assert page.status_code == 200
+    password = reverse("admin:auth_user_password_change", args=[made.pk])
+    assert client.get(password).status_code == 200
+
+
+# --- resources and slots ---------------------------------------------------------------------
+
+
+def test_a_resource_with_slots_keeps_its_kind_and_cannot_be_deleted(venue):
+    client = as_role(venue, "manager")
+
+    client.post(change(venue.resource), resource_form(venue.resource, exclusive="on"))
+    delete = reverse("admin:bookings_resource_delete", args=[venue.resource.pk])
+    client.post(delete, {"post": "yes"})
+
+    venue.resource.refresh_from_db()
+    assert venue.resource.exclusive is False
+    assert Slot.objects.filter(resource=venue.resource).exists()
+
+
+def test_an_unused_resource_can_be_deleted_and_the_trail_says_by_whom(venue):
+    unused = f.ResourceFactory(organization=venue.organization)
+    user = staff(venue, "manager")
+
+    signed_in(user).post(
+        reverse("admin:bookings_resource_delete", args=[unused.pk]), {"post": "yes"}
+    )
+
+    assert not Resource.objects.filter(pk=unused.pk).exists()
+    line = newest(unused)
+    assert (line.history_type, line.actor_id) == ("-", user.pk)
