@@ -174,7 +174,7 @@ def _paths() -> list[tuple[re.Pattern[str], str]]:
 def operation_of(method: str, path: str) -> dict[str, Any] | None:
     """The operation of the document that a request is; None if it has none."""
     for pattern, template in _paths():
-        if pattern.fullmatch(path):
+        if pattern.fullmatch(path.partition("?")[0]):
             found: dict[str, Any] | None = document()["paths"][template].get(method.lower())
             return found
     return None
