@@ -9,10 +9,11 @@ class AuditConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from audit import history
+        from audit import history, timestamps
         from audit.consistency.registry import autodiscover
         from audit.observability import tasks
 
+        timestamps.install()
         post_migrate.connect(history.protect_trails, dispatch_uid="audit.protect_trails")
         autodiscover()
         tasks.connect()

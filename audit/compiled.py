@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models.expressions import Expression
 from django.db.models.query import get_related_populators
 from django.db.transaction import TransactionManagementError
@@ -83,7 +83,7 @@ class _Plan:
         self.model = info["model"]
         self.columns = slice(fields[0], fields[-1] + 1)
         self.names = [column[0].target.attname for column in select[self.columns]]
-        self.related = get_related_populators(info, select, connection.alias)  # type: ignore[call-arg]
+        self.related = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]
         self.annotations = dict(compiler.annotation_col_map or {})
         self.converters = compiler.get_converters([c[0] for c in select[: compiler.col_count]])
         self.convert = compiler.apply_converters
@@ -102,7 +102,7 @@ class _Plan:
         return [self._instance(row) for row in rows]
 
     def _instance(self, row: Sequence[Any]) -> Any:
-        made = self.model.from_db(connection.alias, self.names, row[self.columns])
+        made = self.model.from_db(DEFAULT_DB_ALIAS, self.names, row[self.columns])
         for populator in self.related:
             populator.populate(row, made)
         for name, column in self.annotations.items():

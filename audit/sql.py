@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Self
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.postgresql.psycopg_any import mogrify
 from django.db.backends.utils import CursorWrapper
@@ -24,8 +23,7 @@ class _PreparedCursor(ServerBindingCursor):
         return self
 
 
-@contextmanager
-def prepared_cursor() -> Iterator[CursorWrapper]:
+def prepared_cursor() -> CursorWrapper:
     """A cursor for short statements that come again and again with other parameters.
 
     PostgreSQL parses and plans such a statement a few times in each session and then never
@@ -33,15 +31,11 @@ def prepared_cursor() -> Iterator[CursorWrapper]:
     into the text, so that every statement is a new one. Whether statements are kept is said by
     ``prepare_threshold`` in the settings; without it this cursor works as well.
     """
-    connection.ensure_connection()
-    raw = connection.connection
-    ordinary, raw.cursor_factory = raw.cursor_factory, _PreparedCursor
-    try:
-        cursor = connection.cursor()
-    finally:
-        raw.cursor_factory = ordinary
-    with cursor:
-        yield cursor
+    database = connections[DEFAULT_DB_ALIAS]  # looked up once: the proxy does so at every touch
+    database.ensure_connection()
+    # What Django's cursor() does, with another class of cursor.
+    found: CursorWrapper = database._prepare_cursor(_PreparedCursor(database.connection))  # type: ignore[attr-defined, call-arg]
+    return found
 
 
 def insert(row: models.Model) -> None:
@@ -51,10 +45,11 @@ def insert(row: models.Model) -> None:
     back: take what you need from the row as it was made.
     """
     sql, fields = _insert_sql(type(row))
-    values = [f.get_db_prep_save(f.pre_save(row, add=True), connection) for f in fields]
+    database = connections[DEFAULT_DB_ALIAS]
+    values = [f.get_db_prep_save(f.pre_save(row, add=True), database) for f in fields]
     with prepared_cursor() as cursor:
         cursor.execute(sql, values)
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 @cache
