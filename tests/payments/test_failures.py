@@ -25,6 +25,7 @@ from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
 from payments.services import carts, checkout, decisions, proofs
 from tests import factories as f
+from tests.api.client import Client
 from tests.faults import at_commit, cut_connection, other_session, proofs_in, raising, striking
 from tests.invariants import assert_consistent, everything
 
@@ -381,6 +382,27 @@ def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, li
     assert state() == before
     act()
     assert_consistent()
+
+
+def test_over_http_a_database_that_is_too_slow_is_a_503_that_changed_nothing():
+    transaction = checked_out()
+    member = f.MembershipFactory(organization=transaction.organization, role="reviewer")
+    staff = Client(member.user, transaction.organization.slug)
+    before = state()
+    with other_session(autocommit=False) as other:
+        other.execute("SELECT 1 FROM bookings_booking FOR UPDATE")
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 60")
+
+        answer = staff.post(f"transactions/{transaction.pk}/approve/")
+
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+
+    assert answer.problem() == (503, "unavailable")
+    assert answer.headers["Retry-After"]
+    assert state() == before
+    assert staff.post(f"transactions/{transaction.pk}/approve/").status == 200
 
 
 def test_every_connection_has_limits_on_how_long_it_waits():
