@@ -28,9 +28,10 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from audit.admin.scope import staff_actor
-from audit.admin.timeline import TimelineMixin
+from audit.admin.timeline import TimelineMixin, timeline
 from audit.context import audited
 from audit.errors import DomainError, constraint_name, translate
+from audit.history import trail_of
 from bookings.models import Organization, Role, User
 from bookings.permissions import may, organization_of, organizations_with
 
@@ -79,13 +80,45 @@ class AuditedForm(forms.ModelForm):
         widget=UnfoldAdminTextInputWidget,
         help_text=_("Optional. It is kept in the history of this record."),
     )
+    seen_line = forms.IntegerField(required=False, widget=forms.HiddenInput)
     refused: ClassVar[str] = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.is_bound and not self.instance._state.adding:
+            self.initial["seen_line"] = self._newest_line()
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if self.refused:
             raise ValidationError(self.refused)
+        if not self.instance._state.adding:
+            self._refuse_stale()
         return cleaned
+
+    def _newest_line(self) -> int | None:
+        trail: Any = trail_of(type(self.instance))
+        mine = trail.objects.filter(**{self.instance._meta.pk.attname: self.instance.pk})
+        return mine.aggregate(newest=models.Max("history_id"))["newest"]  # type: ignore[no-any-return]
+
+    def _refuse_stale(self) -> None:
+        """Refuse to write over what somebody changed while this form was open (B11)."""
+        seen, newest = self.cleaned_data.get("seen_line"), self._newest_line()
+        if seen is None or newest is None or newest <= seen:
+            return
+        latest = timeline(self.instance)[0][0]
+        changes = "; ".join(f"{c.label}: {c.before} → {c.after}" for c in latest.changes)
+        data: Any = self.data
+        data = data.copy()
+        data[self.add_prefix("seen_line")] = str(newest)
+        self.data = data
+        raise ValidationError(
+            gettext(
+                "Nothing was saved: %(who)s changed this while the form was open (%(changes)s)."
+                " What you typed is still here. Save again to keep it."
+            )
+            % {"who": latest.actor_label, "changes": changes}
+        )
 
 
 class AuditedModelAdmin(TimelineMixin, ModelAdmin):
@@ -99,6 +132,7 @@ class AuditedModelAdmin(TimelineMixin, ModelAdmin):
     #: Shown below the detail page; apps above append theirs.
     panels: ClassVar[list[Panel]] = []
 
+    change_form_before_template = "admin/holdfast/form_top.html"
     change_form_outer_after_template = "admin/holdfast/panels.html"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -38,6 +38,7 @@ SLOT_COLOURS = {
 DAY = "D j M Y"
 DAY_AND_TIME = "D j M Y, H:i"
 NOTHING = "–"
+HARD = "\N{NO-BREAK SPACE}"
 
 
 def local(moment: datetime, zone: str = "") -> datetime:
@@ -81,9 +82,9 @@ def ago(moment: datetime | None, *, now: datetime) -> str:
     days, hours = divmod(minutes // 60, 24)
     if days:
         text = ngettext("%(days)d day", "%(days)d days", days) % {"days": days}
-        return f"{text} {hours} h" if hours else text
+        return f"{text} {hours}{HARD}h" if hours else text
     if hours:
-        return f"{hours} h {minutes % 60} min"
+        return f"{hours}{HARD}h {minutes % 60}{HARD}min"
     return gettext("%d min") % minutes
 
 

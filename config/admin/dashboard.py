@@ -158,9 +158,7 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
         _tile(
             _("Wait for review"),
             found["waiting"],
-            _("the oldest for %s") % show_bookings.ago(oldest, now=now)
-            if oldest
-            else _("all done"),
+            _("oldest: %s") % show_bookings.ago(oldest, now=now) if oldest else _("all done"),
             reverse("admin:payments_review")
             if may_decide
             else f"{listed}?status__exact=under_review",

@@ -93,6 +93,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
     ]
     here = request.path
+    if "queue" in request.GET:  # a transaction that was opened from the queue
+        here = reverse("admin:payments_review")
     found: list[dict[str, Any]] = []
     for title, entries in groups:
         shown = []

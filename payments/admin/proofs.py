@@ -99,7 +99,7 @@ class ProofAdmin(LongListMixin, ScopedModelAdmin):
         """The stored file as a download."""
         proof = self._proof(request, object_id)
         try:
-            opened = proof_storage().open(proof.file.name)
+            opened = proof_storage().open(str(proof.file.name))
         except OSError as error:
             raise Http404(gettext("The file is missing.")) from error
         return FileResponse(
@@ -119,7 +119,7 @@ class ProofAdmin(LongListMixin, ScopedModelAdmin):
 
     def _content(self, proof: Proof) -> bytes:
         try:
-            with proof_storage().open(proof.file.name) as opened:
+            with proof_storage().open(str(proof.file.name)) as opened:
                 content: bytes = opened.read()
         except OSError as error:
             raise Http404(gettext("The file is missing.")) from error

@@ -44,7 +44,7 @@ def test_todays_figures_are_counted_from_the_rows(venue):
     assert found["Checked in"]["figure"] == "1 / 2"
     assert found["On hold in carts"]["figure"] == 1
     assert found["Wait for review"]["figure"] == 1
-    assert found["Wait for review"]["note"] == "the oldest for 1 day 6 h"
+    assert found["Wait for review"]["note"] == "oldest: 1 day 6\N{NO-BREAK SPACE}h"
     assert found["Wait for review"]["warn"] is True
     assert found["Not paid yet"]["figure"] == 1
     assert found["Approved today"]["figure"] == "40.00\N{NO-BREAK SPACE}EUR"

@@ -47,7 +47,7 @@ def test_the_queue_shows_the_oldest_first_with_what_a_reviewer_needs(venue):
 
     rows = response.context["rows"]
     assert [r.transaction.pk for r in rows] == [others[1].pk, venue.transaction.pk, others[0].pk]
-    assert (rows[0].waiting, rows[0].late) == ("2 days 3 h", True)
+    assert (rows[0].waiting, rows[0].late) == ("2 days 3\N{NO-BREAK SPACE}h", True)
     assert (rows[1].late, rows[1].transaction.item_count) == (False, 1)
     assert rows[1].amount.kind == "match"
     assert rows[0].amount.kind == "unknown"
