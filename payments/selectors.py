@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet
 
 from audit.compiled import Compiled, Param
-from bookings.models import Customer, Role, Slot
+from bookings.models import Customer, Organization, Role, Slot
 from bookings.selectors import Viewer
 from payments.lifecycle import CartStatus, ItemStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Price, Proof
@@ -40,10 +40,12 @@ def quotes(slots: Sequence[Slot], units: int = 1) -> dict[uuid.UUID, Quote]:
     return {s.pk: quote(s, units, rules) for s in slots}
 
 
-def policy_of(organization_id: uuid.UUID) -> PaymentPolicy:
-    """How an organisation is paid; the defaults if it never said."""
-    found = PaymentPolicy.objects.filter(pk=organization_id).first()
-    return found or PaymentPolicy(organization_id=organization_id)
+def policy_of(organization: Organization) -> PaymentPolicy:
+    """How an organisation is paid; the defaults if it never said. Read once for an instance."""
+    try:
+        return organization.payment_policy
+    except PaymentPolicy.DoesNotExist:
+        return PaymentPolicy(organization=organization)
 
 
 def open_cart(customer: Customer) -> Cart | None:
@@ -102,12 +104,11 @@ def _items() -> QuerySet[CartItem]:
 
 
 def items_of(transaction: CartTransaction) -> list[CartItem]:
-    """The items of one transaction, with bookings and how the organisation is paid."""
-    return list(
-        _items()
-        .select_related("transaction__organization__payment_policy")
-        .filter(transaction=transaction)
-    )
+    """The items of one transaction, with their bookings."""
+    items = list(_items().filter(transaction=transaction))
+    for item in items:
+        item.transaction = transaction
+    return items
 
 
 def proofs_of(transaction: CartTransaction) -> list[Proof]:

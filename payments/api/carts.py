@@ -143,11 +143,9 @@ class Checkout(OrganizationView):
                 now=now,
             )
             items = selectors.items_of(made)
-            read = items[0].transaction
-            assert read is not None
             return answers.answer(
                 representations.transaction(made, self.viewer, items, [])
-                | {"payment_instructions": representations.instructions(read)},
+                | {"payment_instructions": representations.instructions(made)},
                 201,
                 headers={"ETag": answers.etag(made)},
             )

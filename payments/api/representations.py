@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
 
 from audit.api.answers import money, money_or_none, stamp, stamp_or_none
 from bookings.api import representations as bookings
 from bookings.models import Booking, Slot
 from bookings.selectors import Availability, Viewer
+from payments import selectors
 from payments.lifecycle import UNDECIDED, PaymentMethod
 from payments.models import CartItem, CartTransaction, Proof
 from payments.prices import Quote
@@ -123,10 +123,7 @@ def transaction(
 
 
 def instructions(row: CartTransaction) -> str:
-    """How to pay what is still to be paid; organisation and policy must be loaded."""
+    """How to pay what is still to be paid."""
     if row.payment_method != PaymentMethod.PAY_NOW or row.status not in UNDECIDED:
         return ""
-    try:
-        return row.organization.payment_policy.instructions
-    except ObjectDoesNotExist:
-        return ""
+    return selectors.policy_of(row.organization).instructions

@@ -148,7 +148,7 @@ def _check_out_items(
     now: datetime,
     new_items: bool = False,
 ) -> CartTransaction:
-    policy = selectors.policy_of(organization.pk)
+    policy = selectors.policy_of(organization)
     rules = selectors.price_rules(i.booking.slot.resource_id for i in items)
     quotes = [quote(i.booking.slot, i.booking.units, rules) for i in items]
     total = sum((q.amount for q in quotes), Decimal("0.00"))

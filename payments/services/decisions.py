@@ -217,5 +217,5 @@ def _has_proof(found: CartTransaction) -> None:
         return
     if found.proofs.filter(status=ProofStatus.SUBMITTED).exists():
         return
-    if selectors.policy_of(found.organization_id).proof_required:
+    if selectors.policy_of(found.organization).proof_required:
         raise ProofMissing("Wait for the customer's proof of payment, or reject the transaction.")
