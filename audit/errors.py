@@ -102,7 +102,7 @@ class IdempotencyInProgress(DomainError):
 
 
 class Unavailable(DomainError):
-    """Holdfast cannot do this right now; nothing was changed. Try again shortly."""
+    """Holdfast cannot do this right now. Try again shortly, with the same Idempotency-Key."""
 
     code = "unavailable"
     status = 503

@@ -7,6 +7,11 @@ class HoldfastConfig(AppConfig):
 
     name = "config"
 
+    def ready(self) -> None:
+        from config.throttling import keep_sign_in_limits
+
+        keep_sign_in_limits()
+
 
 class HoldfastAdminConfig(AdminConfig):
     default_site = "config.admin.HoldfastAdminSite"

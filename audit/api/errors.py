@@ -53,7 +53,7 @@ class Throttled(DomainError):
 
 
 class Internal(DomainError):
-    """Something went wrong in Holdfast. Nothing was changed; the operators know."""
+    """Something went wrong in Holdfast. Quote the request id when you ask about it."""
 
     code = "internal"
     status = 500

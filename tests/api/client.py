@@ -182,11 +182,11 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
 
 def check_answer(method: str, path: str, answer: Answer) -> None:
     """Fail if the document does not foresee this answer: status, type, shape, code."""
+    if not path.startswith("/api/v1/"):
+        return  # allauth has a document of its own, and pages have none
     operation = operation_of(method, path)
     if operation is None:
         assert answer.status in (404, 405), (method, path, answer)
-        return
-    if path.startswith("/_allauth/"):
         return
     foreseen = operation["responses"].get(str(answer.status))
     assert foreseen is not None, f"{method} {path} is not said to answer {answer!r}"

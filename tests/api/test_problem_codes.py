@@ -20,7 +20,7 @@ from config.schema import ALWAYS, WITH_BODY, WITH_KEY
 from payments.models import CartTransaction, PaymentPolicy, Proof
 from payments.services import carts
 from tests import factories as f
-from tests.api.client import Answer
+from tests.api.client import Answer, Client
 from tests.api.operations import EXAMPLES, codes_of, operations
 from tests.api.world import Place, booking_of, code_of
 
@@ -174,7 +174,9 @@ def mixed_currencies(place, name):
 DECISIONS = ("approve_transaction", "reject_transaction")
 
 
-def decide(place: Place, name: str, transaction: CartTransaction, client=None) -> Answer:
+def decide(
+    place: Place, name: str, transaction: CartTransaction, client: Client | None = None
+) -> Answer:
     word = {"approve_transaction": "approve", "reject_transaction": "reject"}.get(name, "cancel")
     client = client or place.as_role("manager")
     return client.post(f"transactions/{transaction.pk}/{word}/", {"reason": "Because"})

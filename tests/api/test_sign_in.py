@@ -1,6 +1,9 @@
 """Sign-up, sign-in and the sessions they open. Serves F2."""
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.utils import timezone
 
 from bookings.models import User
 from tests import factories as f
@@ -9,6 +12,12 @@ from tests.api.client import Client
 pytestmark = pytest.mark.django_db
 SIGNUP, LOGIN = "/_allauth/app/v1/auth/signup", "/_allauth/app/v1/auth/login"
 CREDENTIALS = {"email": "new@example.com", "password": "Xq9-plenty-of-letters"}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_was_counted_yet():
+    """Sign-ups are limited by address, and all tests have the same."""
+    cache.clear()
 
 
 def token_of(answer):
@@ -51,3 +60,134 @@ def test_staff_sign_in_with_the_same_address(world, role):
     client = Client(org="here")
     client.token = token_of(answer)
     assert client.get("transactions/").status == 200
+
+
+def sign_in(user):
+    answer = Client().post(LOGIN, {"email": user.email, "password": f.PASSWORD})
+    assert answer.status == 200, answer
+    client = Client(org="here")
+    client.token = token_of(answer)
+    return client
+
+
+def test_the_address_is_not_case_sensitive(world):
+    answer = Client().post(
+        LOGIN, {"email": world.here.customer.user.email.upper(), "password": f.PASSWORD}
+    )
+
+    assert answer.status == 200, answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"email": "new@example.com"},
+        {"email": "no address", "password": "Xq9-plenty-of-letters"},
+        {"email": "new@example.com", "password": "short"},
+        {"email": "new@example.com", "password": "1234567890"},
+        {"email": "new@example.com", "password": "password123"},
+        CREDENTIALS | {"language": "xx"},
+        CREDENTIALS | {"name": "x" * 201},
+        CREDENTIALS | {"name": "a\x00b"},
+        CREDENTIALS | {"email": "a\x00@example.com"},
+        CREDENTIALS | {"email": ["new@example.com"]},
+    ],
+)
+def test_a_bad_sign_up_makes_nobody(world, body):
+    answer = Client().post(SIGNUP, body)
+
+    assert answer.status == 400, answer
+    assert not User.objects.filter(email="new@example.com").exists()
+
+
+@pytest.mark.parametrize("raw", ["", "[]", "{", '"x"', "\xff", "null"])
+@pytest.mark.parametrize("path", [SIGNUP, LOGIN])
+def test_a_body_that_is_none_is_refused(path, raw):
+    assert Client().send("POST", path, raw=raw.encode("latin-1")).status == 400
+
+
+def test_a_name_cannot_be_taken_twice(world):
+    taken = world.here.customer.user.email
+
+    answer = Client().post(SIGNUP, CREDENTIALS | {"email": taken.upper()})
+
+    assert answer.status in (400, 401, 409), answer
+    assert User.objects.filter(email__iexact=taken).count() == 1
+
+
+def test_a_wrong_password_opens_nothing(world):
+    answer = Client().post(LOGIN, {"email": world.here.customer.user.email, "password": "wrong"})
+
+    assert answer.status == 400
+    assert "session_token" not in str(answer.data)
+
+
+def test_somebody_who_was_switched_off_cannot_sign_in(world):
+    user = world.here.customer.user
+    user.is_active = False
+    user.save()
+
+    answer = Client().post(LOGIN, {"email": user.email, "password": f.PASSWORD})
+
+    assert answer.status in (400, 401), answer
+    assert not (answer.data.get("meta") or {}).get("is_authenticated")
+
+
+def test_a_changed_password_ends_every_session(world):
+    """Promise 10."""
+    user = world.here.customer.user
+    phone, laptop = sign_in(user), sign_in(user)
+    assert phone.get("cart/").status == laptop.get("cart/").status == 200
+
+    user.set_password("another-correct-horse")
+    user.save()
+
+    assert phone.get("cart/").problem() == (401, "authentication_failed")
+    assert laptop.get("cart/").problem() == (401, "authentication_failed")
+
+
+def test_changing_it_through_the_api_ends_the_others(world):
+    user = world.here.customer.user
+    phone, laptop = sign_in(user), sign_in(user)
+
+    answer = phone.post(
+        "/_allauth/app/v1/account/password/change",
+        {"current_password": f.PASSWORD, "new_password": "another-correct-horse"},
+    )
+
+    assert answer.status == 200, answer
+    assert laptop.get("cart/").problem() == (401, "authentication_failed")
+
+
+def test_signing_out_ends_the_session(world):
+    client = sign_in(world.here.customer.user)
+
+    assert client.delete("/_allauth/app/v1/auth/session").status == 401  # says: signed out
+
+    assert client.get("cart/").problem() == (401, "authentication_failed")
+
+
+def test_a_session_that_is_over_opens_nothing(world):
+    client = sign_in(world.here.customer.user)
+    Session.objects.update(expire_date=timezone.now())
+
+    assert client.get("cart/").problem() == (401, "authentication_failed")
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "X" * 32, "../../etc/passwd", "a" * 65, "é" * 20, "' OR 1=1 --", "0" * 32]
+)
+def test_no_made_up_token_opens_anything(world, token):
+    client = Client(org="here")
+    client.token = token
+
+    assert client.get("cart/").problem() == (401, "authentication_failed")
+
+
+def test_a_session_of_the_admin_site_is_no_cookie_for_the_api(world):
+    """Cookies do not sign in to the API, so no other site can send a request as somebody."""
+    client = Client(org="here")
+    client._http.force_login(world.here.staff("owner").user)
+
+    assert client.get("transactions/").problem() == (401, "not_authenticated")
