@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -58,7 +58,8 @@ def slot_time(slot: Slot) -> str:
     """From when to when, on the clock of the resource; it must be loaded."""
     zone = slot.resource.time_zone
     start, end = local(slot.starts_at, zone), local(slot.ends_at, zone)
-    last = f"{end:%H:%M}" if start.date() == end.date() else date_format(end, DAY_AND_TIME)
+    same_day = (end - timedelta(microseconds=1)).date() == start.date()  # midnight ends a day
+    last = f"{end:%H:%M}" if same_day else date_format(end, DAY_AND_TIME)
     return f"{date_format(start, DAY_AND_TIME)}–{last}{_zone_name(start, slot.starts_at)}"
 
 

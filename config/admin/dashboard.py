@@ -219,20 +219,34 @@ def _bookings_per_day(request: HttpRequest, today: date) -> dict[str, Any] | Non
 
 
 def _occupancy(request: HttpRequest, today: date) -> dict[str, Any] | None:
-    """How full each resource is this week, Monday to Sunday, the fullest first."""
-    rows = _rows(request, Slot)
-    if rows is None:
+    """How full each resource is this week, Monday to Sunday, the fullest first.
+
+    Counted from bookings: the counters of a slot forget who has come and gone.
+    """
+    slots, bookings = _rows(request, Slot), _rows(request, Booking)
+    if slots is None or bookings is None:
         return None
     monday = today - timedelta(days=today.weekday())
-    found = (
-        rows.select_related(None)
+    week = _day(monday), _day(monday + timedelta(days=7))
+    offered = (
+        slots.select_related(None)
         .exclude(status=SlotStatus.LEGACY, taken_units=0)
-        .filter(starts_at__gte=_day(monday), starts_at__lt=_day(monday + timedelta(days=7)))
+        .filter(starts_at__gte=week[0], starts_at__lt=week[1])
         .values("resource_id", "resource__name")
-        .annotate(taken=Sum("taken_units"), most=Sum("max_units"))
+        .annotate(most=Sum("max_units"))
+    )
+    taken = dict(
+        bookings.select_related(None)
+        .filter(slot__starts_at__gte=week[0], slot__starts_at__lt=week[1], status__in=SOLD)
+        .values_list("slot__resource_id")
+        .annotate(taken=Sum("units"))
     )
     shares = sorted(
-        ((round(100 * r["taken"] / r["most"]), r["resource__name"]) for r in found), reverse=True
+        (
+            (min(100, round(100 * taken.get(r["resource_id"], 0) / r["most"])), r["resource__name"])
+            for r in offered
+        ),
+        reverse=True,
     )
     options = _chart(horizontal=True)
     return {

@@ -72,6 +72,24 @@ def test_the_plots_show_days_and_resources(venue):
     assert 0 < occupancy["datasets"][0]["data"][0] <= 100
 
 
+def test_people_who_came_and_went_still_fill_the_week(venue):
+    booking = confirmed_today(venue)
+    client = as_role(venue, "owner")
+
+    def share() -> int:
+        context = client.get(reverse(INDEX)).context
+        return json.loads(context["occupancy"]["data"])["datasets"][0]["data"][0]
+
+    before = share()
+    now = timezone.now()
+    Booking.objects.filter(pk=booking.pk).update(status="checked_in", checked_in_at=now)
+    Booking.objects.filter(pk=booking.pk).update(status="completed")
+    booking.slot.refresh_from_db()
+
+    assert booking.slot.taken_units == 0
+    assert share() == before > 0
+
+
 def test_providers_and_reviewers_get_the_figures_that_are_theirs(venue):
     provider = tiles(as_role(venue, "provider"))
     reviewer = as_role(venue, "reviewer").get(reverse(INDEX)).context
