@@ -59,7 +59,7 @@ def won(outcomes: Sequence[Any]) -> list[Any]:
     return [o for o in outcomes if not isinstance(o, BaseException)]
 
 
-def lost(outcomes: Sequence[Any]) -> list[BaseException]:
+def lost(outcomes: Sequence[Any]) -> list[Any]:
     """The exceptions."""
     return [o for o in outcomes if isinstance(o, BaseException)]
 

@@ -42,7 +42,8 @@ class UserFactory(factory.django.DjangoModelFactory):
 
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> User:
-        return User.objects.create_user(*args, password=kwargs.pop("password", PASSWORD), **kwargs)
+        password = kwargs.pop("password", PASSWORD)
+        return User.objects.create_user(password=password, **kwargs)
 
 
 class CustomerFactory(factory.django.DjangoModelFactory):
@@ -75,7 +76,7 @@ class ResourceFactory(factory.django.DjangoModelFactory):
 
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> Resource:
-        made = super()._create(model_class, *args, **kwargs)
+        made: Resource = super()._create(model_class, *args, **kwargs)
         made.refresh_from_db(fields=["number"])
         return made
 

@@ -110,7 +110,9 @@ def everything() -> dict[str, list[str]]:
 
 
 @contextmanager
-def refusal(error: type[Exception], match: str | None = None) -> Iterator[Any]:
+def refusal(
+    error: type[Exception] | tuple[type[Exception], ...], match: str | None = None
+) -> Iterator[Any]:
     """What is done inside is refused with this error, and nothing has changed."""
     before = everything()
     with pytest.raises(error, match=match) as caught, transaction.atomic():

@@ -40,14 +40,14 @@ def refused(claim: str) -> Iterator[None]:
 def change(row: models.Model, **columns: Any) -> None:
     """UPDATE one row."""
     sets = ", ".join(f'"{c}" = %s' for c in columns)
-    table, pk = row._meta.db_table, row._meta.pk.column  # type: ignore[union-attr]
+    table, pk = row._meta.db_table, row._meta.pk.column
     done = sql(f'UPDATE "{table}" SET {sets} WHERE "{pk}" = %s', *columns.values(), row.pk)
     assert done == 1
 
 
 def copy(row: models.Model, **columns: Any) -> None:
     """INSERT a row like this one, with other values in some columns."""
-    table, pk = row._meta.db_table, row._meta.pk.column  # type: ignore[union-attr]
+    table, pk = row._meta.db_table, row._meta.pk.column
     other = json.loads(json.dumps(columns, default=str))
     sql(
         f'INSERT INTO "{table}" SELECT (jsonb_populate_record(r, %s)).* FROM "{table}" r'

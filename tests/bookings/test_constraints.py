@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -58,6 +59,12 @@ def world():
 
 now = timezone.now
 new_id = uuid.uuid4
+
+
+def book_a_closed_slot(w):
+    change(w.slot, status="closed")
+    copy(w.booking, id=new_id(), reference="X")
+
 
 # The claim, and the worst that can be done to it with plain SQL.
 CLAIMS = {
@@ -123,10 +130,7 @@ CLAIMS = {
         w.slot, ends_at=w.slot.ends_at + HOUR, busy_until=w.slot.busy_until + HOUR
     ),
     "bookings_resource_with_slots_keeps_its_kind": lambda w: change(w.resource, exclusive=True),
-    "bookings_booking_slot_is_bookable": lambda w: (
-        change(w.slot, status="closed"),
-        copy(w.booking, id=new_id(), reference="X"),
-    ),
+    "bookings_booking_slot_is_bookable": lambda w: book_a_closed_slot(w),
 }
 
 
@@ -165,7 +169,7 @@ def test_a_refusal_that_people_can_meet_has_words_for_them(world, claim, code):
 
 
 def test_a_booking_changes_its_status_only_along_its_table(world):
-    said = {"held_until": now(), "confirmed_at": now(), "checked_in_at": now()}
+    said: dict[str, Any] = {"held_until": now(), "confirmed_at": now(), "checked_in_at": now()}
     states = {s: said | {"ended_at": now() if s in ENDED else None} for s in BookingStatus.values}
 
     passed = moves_the_database_lets_pass(world.booking, BOOKING, states)

@@ -217,6 +217,7 @@ class Person:
             verify=False,  # there is no TLS here; reading the certificates costs 20 ms a client
         )
         self._url = system.url
+        self.email = ""
 
     def sign(self, how: str, email: str, password: str) -> None:
         """``signup`` or ``login``."""

@@ -68,6 +68,7 @@ def test_a_cart_becomes_one_order_with_one_pending_booking_for_each_item(custome
     for booking in Booking.objects.all():
         assert (booking.status, booking.requested_at, booking.held_until) == ("pending", now, None)
         assert booking.pending_until == order.due_at
+    assert items[0].cart is not None
     assert items[0].cart.status == "checked_out"
     assert CheckInCode.objects.count() == 0
     assert_consistent()

@@ -172,7 +172,7 @@ def test_a_decision_about_something_else_than_was_read_is_refused(order, what):
 
 
 def test_a_booking_that_was_cancelled_before_is_not_confirmed(order):
-    gone = Booking.objects.first()
+    gone = Booking.objects.all()[0]
     cancel_one(gone)
 
     f.approve(order)
@@ -202,7 +202,7 @@ def test_a_rejection_gives_the_seats_back_and_says_why(order):
 def test_seats_that_were_given_back_can_be_had_at_once(order):
     decide(decisions.reject, order)
 
-    f.check_out(f.CustomerFactory(organization=order.organization), Slot.objects.first())
+    f.check_out(f.CustomerFactory(organization=order.organization), Slot.objects.all()[0])
     assert_consistent()
 
 
@@ -267,7 +267,7 @@ def test_cancelling_bookings_one_by_one_cancels_the_order_with_the_last(order, a
 
 
 def test_the_item_follows_its_booking(order):
-    booking = Booking.objects.first()
+    booking = Booking.objects.all()[0]
 
     cancel_one(booking)
 
@@ -297,7 +297,7 @@ def test_what_is_over_cannot_be_cancelled(order, end):
 @pytest.mark.parametrize("status", ["checked_in", "completed", "no_show"])
 def test_an_order_with_somebody_who_came_or_was_missed_is_not_cancelled_as_a_whole(order, status):
     f.approve(order)
-    came = Booking.objects.first()
+    came = Booking.objects.all()[0]
     now = timezone.now()
     if status != "no_show":
         Booking.objects.filter(pk=came.pk).update(status="checked_in", checked_in_at=now)
@@ -318,7 +318,7 @@ def test_an_order_of_which_everybody_came_is_not_cancelled(order):
 
 
 def test_a_customer_cannot_cancel_an_order_that_has_begun_and_staff_can(order):
-    start = Slot.objects.order_by("starts_at").first().starts_at
+    start = Slot.objects.order_by("starts_at")[0].starts_at
 
     with refusal(BookingOver, "ask the staff"):
         decide(decisions.cancel, order, actor=f.actor_of(order.customer), now=start)
@@ -328,7 +328,7 @@ def test_a_customer_cannot_cancel_an_order_that_has_begun_and_staff_can(order):
 
 
 def test_a_customer_cancels_their_own_order_in_time(order):
-    start = Slot.objects.order_by("starts_at").first().starts_at
+    start = Slot.objects.order_by("starts_at")[0].starts_at
     now = start - timedelta(seconds=1)
 
     done = decide(decisions.cancel, order, actor=f.actor_of(order.customer), now=now)

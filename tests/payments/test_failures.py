@@ -167,7 +167,7 @@ def checking_in():
     f.check_out(customer_of(slot), slot)
     code = CheckInCode.objects.select_related("booking").get()
     return lambda: check_in.check_in(
-        code=codes.derive(code.booking.pk, code.nonce),
+        code=codes.derive(code.booking.pk, bytes(code.nonce)),
         organization_ids=None,
         actor=f.SYSTEM,
         now=slot.starts_at,

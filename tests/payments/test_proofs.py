@@ -54,7 +54,11 @@ def test_a_proof_puts_its_order_under_review_and_stops_the_clock(order):
     order.refresh_from_db()
     assert (order.status, order.submitted_at) == ("under_review", proof.uploaded_at)
     assert {(b.status, b.pending_until) for b in Booking.objects.all()} == {("pending", None)}
-    assert (proof.status, proof.amount, proof.reference) == ("submitted", 40, "transfer 7")
+    assert (proof.status, proof.amount, proof.reference) == (
+        "submitted",
+        Decimal(40),
+        "transfer 7",
+    )
     assert OutboxEvent.objects.filter(kind="proof.received").count() == 1
     assert_consistent()
 
@@ -88,7 +92,7 @@ def test_more_proofs_may_follow_and_the_first_one_s_time_counts(order):
 
 
 def test_a_proof_may_be_for_one_booking_alone(order):
-    booking = Booking.objects.first()
+    booking = Booking.objects.all()[0]
 
     proof = f.submit_proof(order, booking_id=booking.pk)
 
@@ -193,7 +197,7 @@ def test_the_trail_says_who_uploaded(order):
 
 
 def test_a_booking_knows_its_order(order):
-    booking = Booking.objects.first()
+    booking = Booking.objects.all()[0]
 
     found = proofs.transaction_of_booking(booking_id=booking.pk, customer=order.customer)
 
@@ -204,7 +208,7 @@ def test_the_booking_of_somebody_else_does_not_exist(order):
     stranger = f.CustomerFactory(organization=order.organization)
 
     with pytest.raises(NotFound):
-        proofs.transaction_of_booking(booking_id=Booking.objects.first().pk, customer=stranger)
+        proofs.transaction_of_booking(booking_id=Booking.objects.all()[0].pk, customer=stranger)
 
 
 def test_what_is_still_in_the_cart_cannot_be_paid(order):

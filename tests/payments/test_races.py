@@ -385,12 +385,12 @@ def test_control_without_locks_an_order_outlives_all_its_bookings():
 # Checkout ∥ expiry of its holds
 
 
-def held(count=1, **slot):
+def held(count=1, **options):
     """A customer whose holds run out in a moment: one clock says not yet, another already."""
     resource = shop()
     customer = f.CustomerFactory(organization=resource.organization)
     now = timezone.now()
-    slots = f.make_slots(resource, count, **slot)
+    slots = f.make_slots(resource, count, **options)
     for slot in slots:
         f.hold(customer, slot, now=now)
     return customer, slots, now + timedelta(minutes=14, seconds=59), now + timedelta(minutes=15)
@@ -617,7 +617,7 @@ def test_first_items_that_are_added_at_once_go_into_one_cart():
 
 def test_an_item_that_is_removed_during_a_checkout_is_either_bought_or_given_back():
     customer, _slots, _before, _after = held(2)
-    item = CartItem.objects.first()
+    item = CartItem.objects.all()[0]
 
     outcomes = race(
         checking_out(customer),
