@@ -13,7 +13,9 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.contrib.postgres.fields import BigIntegerRangeField
+from django.db.models import F, Func, Q, QuerySet, Value
+from django.db.models.expressions import Combinable
 
 from audit.compiled import Compiled, Param
 from audit.errors import NotFound
@@ -61,8 +63,9 @@ def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
     """
     Resource.objects.select_for_update(no_key=True).only("pk").get(pk=slot.resource_id)
     ids = set(
-        Occupancy.objects.filter(
-            resource_number=slot.resource.number,
+        Occupancy.objects.alias(key=number_range(F("resource_number")))
+        .filter(
+            key=number_range(Value(slot.resource.number)),
             period__overlap=(slot.busy_from, slot.busy_until),
         )
         .exclude(slot_id=slot.pk)
@@ -76,6 +79,17 @@ def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
         .order_by("pk")
     )
     return locked, len(locked) < len(ids)
+
+
+def number_range(number: Combinable) -> Func:
+    """A resource's number as the exclusion constraint compares it, so that its index is used."""
+    return Func(
+        number,
+        number,
+        Value("[]"),
+        function="int8range",
+        output_field=BigIntegerRangeField(),
+    )
 
 
 def bookings(ids: Iterable[uuid.UUID]) -> list[Booking]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.contrib.postgres.fields import BigIntegerRangeField, DateTimeRangeField
+from django.contrib.postgres.fields import DateTimeRangeField
 from django.db import connection
 from django.db.models import (
     Count,
@@ -30,6 +30,7 @@ from django.db.models.functions import Coalesce
 from audit.context import Actor
 from audit.sql import prepared_cursor
 from bookings.lifecycle import LIVE, BookingStatus, SlotStatus
+from bookings.locks import number_range
 from bookings.models import (
     Booking,
     Customer,
@@ -71,7 +72,9 @@ def viewer(user: User, slug: str) -> Viewer | None:
     return user_and_viewer(user.pk, slug)[1]
 
 
-def user_and_viewer(user_id: uuid.UUID | str, slug: str | None) -> tuple[User | None, Viewer | None]:
+def user_and_viewer(
+    user_id: uuid.UUID | str, slug: str | None
+) -> tuple[User | None, Viewer | None]:
     """An active person, and what they are in an active organisation, in one statement.
 
     Args:
@@ -217,7 +220,7 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
         .values("slot")
     )
     rivals = (
-        Occupancy.objects.alias(key=_int8range(F("resource_number")))
+        Occupancy.objects.alias(key=number_range(F("resource_number")))
         .filter(
             Exists(
                 Booking.objects.filter(
@@ -226,7 +229,7 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
                     slot=OuterRef("slot"),
                 )
             ),
-            key=_int8range(OuterRef("resource__number")),
+            key=number_range(OuterRef("resource__number")),
             period__overlap=Func(
                 OuterRef("busy_from"),
                 OuterRef("busy_until"),
@@ -244,13 +247,6 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
         Q(exclusive=False) | ~Exists(rivals),
         taken_bookings__lt=F("max_bookings") + F("late_bookings"),
         taken_units__lte=F("max_units") + F("late_units") - units,
-    )
-
-
-def _int8range(number: Any) -> Func:
-    """A number as the exclusion constraint of :class:`Occupancy` compares it."""
-    return Func(
-        number, number, Value("[]"), function="int8range", output_field=BigIntegerRangeField()
     )
 
 
