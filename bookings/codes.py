@@ -24,7 +24,7 @@ def new_nonce() -> bytes:
     return secrets.token_bytes(16)
 
 
-def derive(booking_id: uuid.UUID, nonce: bytes) -> str:
+def derive(booking_id: uuid.UUID, nonce: bytes | memoryview) -> str:
     """The code of a booking, upper case, without separators."""
     key = settings.CHECK_IN_KEY.encode()
     digest = hmac.digest(key, b"check-in:" + booking_id.bytes + bytes(nonce), "sha256")

@@ -184,6 +184,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = str(BASE_DIR / "var" / "mail")  # where mails go as files, in the demo
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Holdfast <bookings@example.com>")
 ADMIN_ALERT_EMAILS: list[str] = env.list("ADMIN_ALERT_EMAILS", default=[])
 
