@@ -74,6 +74,7 @@ def run(
     execute: Callable[[], Answer],
     problem: Callable[[DomainError], Answer],
     actor: Actor | None = None,
+    reason: str = "",
 ) -> Answer:
     """Do the work of one POST in one transaction, once per key; call it outside of any.
 
@@ -87,7 +88,8 @@ def run(
             ``transaction.atomic()``; a service's ``atomic(savepoint=False)`` adds no statement.
         problem: renders a domain error. Called for 409, 412 and 422 when there is a key.
         actor: whom the trail is told of together with the claim of the key, so that a service
-            whose ``audited()`` has no reason sends no statement for it.
+            whose ``audited()`` says the same sends no statement for it.
+        reason: what the trail is told as well; the one that the service gives.
 
     Returns:
         What ``execute`` returned, the problem it ended in, or what is kept under the key
@@ -109,7 +111,7 @@ def run(
     slot = _Slot(user_id, route, key, request_hash)
     try:
         with transaction.atomic(durable=True):
-            payload = context_of(actor) if actor else ""
+            payload = context_of(actor, reason=reason) if actor else ""
             kept = slot.claim(payload)
             if kept is not None:
                 return kept
@@ -168,7 +170,14 @@ class _Slot:
         """
         name = "\x1f".join(("idempotency", str(self.user_id), self.route, self.key))
         with prepared_cursor() as cursor:
-            parameters: list[UUID | str] = [name, SETTING, context, self.user_id, self.route, self.key]
+            parameters: list[UUID | str] = [
+                name,
+                SETTING,
+                context,
+                self.user_id,
+                self.route,
+                self.key,
+            ]
             cursor.execute(self.CLAIM, parameters)
             taken, kept_hash, status, body, headers, _ = cursor.fetchone()
         if kept_hash is not None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings import signals
+from bookings.lifecycle import BOOKING
 from bookings.models import Booking
 from payments import locks, transitions
 from payments.lifecycle import ITEM_OF_BOOKING, LIVE_ITEMS, TRANSACTION
@@ -21,9 +22,10 @@ def items_follow(
     bookings: Sequence[Booking], move: str, now: datetime, reason: str, **kwargs: Any
 ) -> None:
     """Items mirror their bookings; the last one gone takes its transaction with it."""
-    changed = transitions.mirror_items(
-        [b.pk for b in bookings], ITEM_OF_BOOKING[bookings[0].status]
-    )
+    target = ITEM_OF_BOOKING[bookings[0].status]
+    if all(ITEM_OF_BOOKING[source] == target for source in BOOKING.moves[move].sources):
+        return  # checking in, for one: the item is approved before and after
+    changed = transitions.mirror_items([b.pk for b in bookings], target)
     if changed and move in ("cancel", "expire"):
         _end_empty_transactions(bookings, move, now=now, reason=reason)
 

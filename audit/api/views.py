@@ -61,12 +61,15 @@ class ApiView(APIView):
             self.check_throttles(request)
             raise exceptions.NotAuthenticated
 
-    def once(self, request: Request, data: Any, execute: Callable[[], Answer]) -> HttpResponse:
+    def once(
+        self, request: Request, data: Any, execute: Callable[[], Answer], *, reason: str = ""
+    ) -> HttpResponse:
         """Do the work of a POST once per Idempotency-Key, and answer it.
 
         Args:
             data: what the client asked for, parsed: JSON values, ids, dates.
             execute: calls one service and renders its result, in one transaction.
+            reason: why, as the service tells the trail; saying it here spares it a statement.
         """
         key = request.headers.get("Idempotency-Key")
         match, user_id = request.resolver_match, request.user.pk
@@ -85,5 +88,6 @@ class ApiView(APIView):
                 execute=execute,
                 problem=answers.problem_answer,
                 actor=self.actor,
+                reason=reason,
             )
         )

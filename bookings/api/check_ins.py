@@ -60,4 +60,4 @@ class CheckIns(OrganizationView):
                 headers={"ETag": answers.etag(booking)},
             )
 
-        return self.once(request, {"code": code}, execute)
+        return self.once(request, {"code": code}, execute, reason=check_in.BY_CODE)

@@ -22,6 +22,8 @@ from bookings.errors import (
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
 
+BY_CODE = "checked in by code"
+
 
 def check_in(
     *, code: str, organization_ids: set[uuid.UUID] | None, actor: Actor, now: datetime
@@ -41,7 +43,7 @@ def check_in(
     with (
         operation("booking.check_in", actor=actor) as op,
         transaction.atomic(savepoint=False),
-        audited(actor, reason="checked in by code"),
+        audited(actor, reason=BY_CODE),
     ):
         found = locks.check_in_code(codes.fingerprint(code), organization_ids=organization_ids)
         if found is None:

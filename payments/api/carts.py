@@ -150,4 +150,4 @@ class Checkout(OrganizationView):
                 headers={"ETag": answers.etag(made)},
             )
 
-        return self.once(request, [method, note], execute)
+        return self.once(request, [method, note], execute, reason=checkout.CHECKOUT)

@@ -109,9 +109,14 @@ class Decision(OrganizationView):
             raise Forbidden
 
     def decide(
-        self, request: Request, data: list[object], service: Callable[[], CartTransaction]
+        self,
+        request: Request,
+        data: list[object],
+        service: Callable[[], CartTransaction],
+        *,
+        reason: str = "",
     ) -> HttpResponse:
-        return self.once(request, data, lambda: shown(service(), self.viewer))
+        return self.once(request, data, lambda: shown(service(), self.viewer), reason=reason)
 
     def version(self, request: Request) -> int | None:
         return answers.version_in(request.headers.get("If-Match", ""))
@@ -159,6 +164,7 @@ class Approve(Decision):
                 version=version,
                 now=now,
             ),
+            reason=reason,
         )
 
 
@@ -187,6 +193,7 @@ class Reject(Decision):
                 version=version,
                 now=now,
             ),
+            reason=reason,
         )
 
 
@@ -218,6 +225,7 @@ class Cancel(Decision):
                 version=version,
                 now=now,
             ),
+            reason=reason,
         )
 
 

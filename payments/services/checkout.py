@@ -28,6 +28,7 @@ from payments.services import decisions
 from payments.services.carts import check_units
 
 LONGEST_NOTE = 2_000
+CHECKOUT = "checkout"  # the reason in the trail
 LARGEST_SUM = Decimal("999999999.99")  # of one transaction, before discounts
 
 
@@ -56,7 +57,7 @@ def check_out(
     with (
         operation("cart.check_out", actor=actor, customer=str(customer.pk)) as op,
         transaction.atomic(savepoint=False),
-        audited(actor, reason="checkout"),
+        audited(actor, reason=CHECKOUT),
     ):
         cart = locks.open_cart(customer)
         items = locks.items_in(cart) if cart else []
