@@ -50,6 +50,12 @@ class SlotInUse(DomainError):
     constraints = ("bookings_slot_with_people_keeps_its_time",)
 
 
+class LastOwner(DomainError):
+    """An organisation keeps at least one owner."""
+
+    code = "last_owner"
+
+
 class UnknownCode(DomainError):
     """No booking has this code."""
 

@@ -20,7 +20,16 @@ from django.db.models.expressions import Combinable
 from audit.compiled import Compiled, Param
 from audit.errors import NotFound
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, CheckInCode, Occupancy, Resource, Slot
+from bookings.models import (
+    Booking,
+    CheckInCode,
+    Membership,
+    Occupancy,
+    Organization,
+    Resource,
+    Role,
+    Slot,
+)
 
 
 def slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
@@ -49,6 +58,12 @@ _SLOT = Compiled(
         .order_by()
     )
 )
+
+
+def owners(organization_id: uuid.UUID) -> list[Membership]:
+    """Lock an organisation, so that its owners change one after the other; who they are."""
+    Organization.objects.select_for_update(no_key=True).only("pk").get(pk=organization_id)
+    return list(Membership.objects.filter(organization=organization_id, role=Role.OWNER))
 
 
 def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:

@@ -50,7 +50,6 @@ grant(
     "bookings.add_resource",
     "bookings.change_resource",
     "bookings.delete_resource",
-    "bookings.delete_slot",
     "bookings.view_membership",
     "audit.view_delivery",
     "audit.change_delivery",

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
+
 from audit.context import Actor
 from payments.errors import AlreadyDecided
 from payments.lifecycle import PROOF, TRANSACTION, ProofStatus
@@ -47,6 +49,12 @@ def move(transactions: Sequence[CartTransaction], name: str, **changes: Any) -> 
         transaction.version += 1
         for field, value in changes.items():
             setattr(transaction, field, value)
+
+
+def touch(transaction: CartTransaction) -> None:
+    """Make it a new version: who read it before has not seen all that belongs to it now."""
+    CartTransaction.objects.filter(pk=transaction.pk).update(version=F("version") + 1)
+    transaction.version += 1
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

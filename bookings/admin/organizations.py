@@ -20,7 +20,6 @@ from unfold.widgets import (
 )
 
 from audit.admin.scope import staff_actor
-from audit.errors import Invalid
 from bookings.admin.base import (
     AuditedForm,
     OwnOrganizationFilter,
@@ -160,7 +159,6 @@ class MembershipAdmin(ScopedModelAdmin):
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         actor = staff_actor(request)
         if change:
-            _keep_an_owner(obj, role=obj.role)
             user = obj.user
         else:
             typed = form.cleaned_data
@@ -177,7 +175,6 @@ class MembershipAdmin(ScopedModelAdmin):
         obj.pk, obj.user = made.pk, user
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        _keep_an_owner(obj, role=None)
         services.remove_member(
             membership=obj, actor=staff_actor(request), reason=gettext("removed in the admin")
         )
@@ -189,16 +186,3 @@ class MembershipAdmin(ScopedModelAdmin):
     @display(description=_("role"), ordering="role", label=ROLE_COLOURS)
     def show_role(self, membership: Membership) -> tuple[str, str]:
         return membership.role, membership.get_role_display()
-
-
-def _keep_an_owner(membership: Membership, *, role: str | None) -> None:
-    """Refuse to take the last owner away: nobody could bring one back."""
-    if role == Role.OWNER:
-        return
-    owners = Membership.objects.filter(
-        organization_id=membership.organization_id, role=Role.OWNER
-    ).values_list("pk", flat=True)
-    if set(owners) == {membership.pk}:
-        raise Invalid(
-            gettext("This is the only owner. Make somebody else an owner first, then try again.")
-        )

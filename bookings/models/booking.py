@@ -38,7 +38,9 @@ class Booking(models.Model):
     reference = models.CharField(
         _("reference"), max_length=11, default=new_reference, editable=False
     )
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="bookings")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="bookings")
     units = models.PositiveIntegerField(_("people"), default=1)

@@ -14,7 +14,10 @@ class Customer(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="customers"
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="customers",
+        verbose_name=_("organisation"),
     )
     user = models.ForeignKey(
         "bookings.User",

@@ -34,7 +34,10 @@ class Resource(models.Model):
         ),
     )
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="resources"
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="resources",
+        verbose_name=_("organisation"),
     )
     name = models.CharField(_("name"), max_length=200)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind, default=Kind.PLACE)

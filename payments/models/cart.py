@@ -17,7 +17,9 @@ class Cart(models.Model):
     """A customer has one open cart; its row is the lock of everything they put in or take out."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="carts")
     status = models.CharField(
         _("status"), max_length=12, choices=CartStatus, default=CartStatus.OPEN
@@ -57,7 +59,9 @@ class CartItem(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     cart = models.ForeignKey(
         Cart, on_delete=models.PROTECT, null=True, blank=True, related_name="items"
     )

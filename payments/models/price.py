@@ -69,7 +69,9 @@ class Price(models.Model):
         UNIT = "unit", _("per person")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     resource = models.ForeignKey(Resource, on_delete=models.CASCADE, related_name="prices")
     name = models.CharField(_("name"), max_length=100, default="Standard")
     amount = models.DecimalField(

@@ -44,7 +44,9 @@ class Proof(models.Model):
     }
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="proofs")
     transaction = models.ForeignKey(
         CartTransaction, on_delete=models.PROTECT, related_name="proofs"

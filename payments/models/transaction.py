@@ -39,7 +39,9 @@ class CartTransaction(models.Model):
         editable=False,
         help_text=_("What the customer writes on the transfer."),
     )
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="transactions")
     status = models.CharField(
         _("status"), max_length=12, choices=TransactionStatus, default=TransactionStatus.PENDING

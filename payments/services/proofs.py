@@ -93,6 +93,8 @@ def submit(
             transitions.move([found], "submit_proof", submitted_at=now)
             pending = [b for b in bookings if b.status == BookingStatus.PENDING]
             booking_transitions.set_deadline(pending, pending_until=None)
+        else:
+            transitions.touch(found)
         outbox.emit_many([notices.to_customer("proof.received", found, bookings)])
         file.keep_on_commit()
         op.rows = 2 + len(bookings)
