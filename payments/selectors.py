@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet
 
 from audit.compiled import Compiled, Param
+from audit.sql import prepared_cursor
 from bookings.models import Customer, Organization, Role, Slot
 from bookings.selectors import Viewer
 from payments.lifecycle import CartStatus, ItemStatus
@@ -64,7 +64,7 @@ def open_cart(customer: Customer) -> Cart | None:
 
 def count_items(cart: Cart) -> int:
     """How many items are in a cart."""
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM payments_cartitem WHERE cart_id = %s AND status = %s",
             [cart.pk, ItemStatus.IN_CART],
