@@ -92,7 +92,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return problem_response(NotFound("There is nothing at this address."))
+        detail = "There is nothing at this address."
+        if not request.path.endswith("/"):
+            detail += " Addresses of the API end with a slash."
+        return problem_response(NotFound(detail))
     return defaults.page_not_found(request, exception)
 
 

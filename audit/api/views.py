@@ -45,6 +45,13 @@ class ApiView(APIView):
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     throttle_scope = ""  # empty: read or write, by method
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        # A redirect to the address with a slash would turn a POST into a GET.
+        view.should_append_slash = False
+        return view
+
     @property
     def actor(self) -> Actor | None:
         """Who the person is in the trail, where that is known."""

@@ -35,7 +35,8 @@ class CheckIns(OrganizationView):
                 "not_confirmed",
                 "booking_cancelled",
                 "permission_denied",
-            ]
+            ],
+            "x-etag": True,
         },
     )
     def post(self, request: Request, org: str) -> HttpResponse:

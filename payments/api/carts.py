@@ -118,7 +118,8 @@ class Checkout(OrganizationView):
                 "payment_method_not_offered",
                 "mixed_currencies",
                 "slot_gone",
-            ]
+            ],
+            "x-etag": True,
         },
     )
     def post(self, request: Request, org: str) -> HttpResponse:

@@ -147,7 +147,11 @@ class Approve(Decision):
         tags=["Transactions"],
         request=OptionalReason,
         responses={200: serializers.TransactionSerializer},
-        extensions={"x-problems": [*DECISIONS, "proof_missing"], "x-if-match": "optional"},
+        extensions={
+            "x-problems": [*DECISIONS, "proof_missing"],
+            "x-if-match": "optional",
+            "x-etag": True,
+        },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Confirm every booking in it; each gets its check-in code."""
@@ -176,7 +180,7 @@ class Reject(Decision):
         tags=["Transactions"],
         request=Reason,
         responses={200: serializers.TransactionSerializer},
-        extensions={"x-problems": DECISIONS, "x-if-match": "optional"},
+        extensions={"x-problems": DECISIONS, "x-if-match": "optional", "x-etag": True},
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Reject it with a reason that the customer reads; the seats go back at once."""
@@ -208,6 +212,7 @@ class Cancel(Decision):
         extensions={
             "x-problems": ["already_decided", "booking_over", "stale_version"],
             "x-if-match": "optional",
+            "x-etag": True,
         },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
@@ -237,7 +242,7 @@ class TakePayment(Decision):
         tags=["Transactions"],
         request=serializers.PaymentNote,
         responses={200: serializers.TransactionSerializer},
-        extensions={"x-problems": ["not_payable", "permission_denied"]},
+        extensions={"x-problems": ["not_payable", "permission_denied"], "x-etag": True},
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """The customer has paid on arrival."""
