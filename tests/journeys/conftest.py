@@ -1,4 +1,4 @@
-"""The running system, started once for each file of journeys."""
+"""The running system, started once for all journeys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.faults import proofs_in
 from tests.journeys.system import System, noon_zone
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def system(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
-    """Its database is emptied when the file is done, and not after each test: it is in use."""
+    """Its database is emptied when all are done, and not after each test: it is in use."""
     with django_db_blocker.unblock():
         running = System(tmp_path_factory.mktemp("system"))
         try:

@@ -71,8 +71,11 @@ class MailServer:
         return [m for m in self.messages if address in str(m["to"])]
 
     def ids(self) -> Counter[str]:
-        """How often each message came; what came twice with one id is one message."""
+        """How often each message came."""
         return Counter(str(m["Message-ID"]) for m in self.messages)
+
+    def forget(self) -> None:
+        self.messages.clear()
 
 
 class System:
