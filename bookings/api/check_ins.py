@@ -12,6 +12,7 @@ from audit.api.fields import Fields
 from audit.idempotency import Answer
 from bookings.api import representations, serializers
 from bookings.api.views import OrganizationView
+from bookings.models import Role
 from bookings.services import check_in
 
 LONGEST_CODE = 64
@@ -50,6 +51,7 @@ class CheckIns(OrganizationView):
             booking = check_in.check_in(
                 code=code,
                 organization_ids={self.viewer.organization.pk},
+                own_only=self.viewer.role == Role.PROVIDER,
                 actor=self.actor,
                 now=now,
             )

@@ -26,12 +26,18 @@ BY_CODE = "checked in by code"
 
 
 def check_in(
-    *, code: str, organization_ids: set[uuid.UUID] | None, actor: Actor, now: datetime
+    *,
+    code: str,
+    organization_ids: set[uuid.UUID] | None,
+    own_only: bool = False,
+    actor: Actor,
+    now: datetime,
 ) -> Booking:
     """Check a booking in by its code; a code works once.
 
     Args:
         organization_ids: where the actor may scan; None means everywhere.
+        own_only: a provider scans for the resources they provide, and no others.
 
     Raises:
         UnknownCode: nobody's, or another organisation's.
@@ -47,6 +53,8 @@ def check_in(
     ):
         found = locks.check_in_code(codes.fingerprint(code), organization_ids=organization_ids)
         if found is None:
+            raise UnknownCode
+        if own_only and found.booking.slot.resource.provider_id != actor.id:
             raise UnknownCode
         booking = found.booking
         booking.check_in_code = found

@@ -208,3 +208,33 @@ def test_the_clock_of_the_machine_does_not_matter():
 
     with time_machine.travel(datetime(2020, 1, 1, tzinfo=UTC), tick=False):
         scan(code_of(booking), now=booking.slot.starts_at)
+
+
+def test_a_provider_lets_in_who_comes_to_them_and_nobody_else():
+    provider = f.MembershipFactory(role="provider")
+    organization = provider.organization
+    mine = f.ResourceFactory(organization=organization, provider=provider.user)
+    other = f.ResourceFactory(organization=organization)
+    customer = f.CustomerFactory(organization=organization)
+    now = timezone.now()
+    start = now + timedelta(minutes=5)
+    my_booking, other_booking = (
+        f.check_out(customer, f.make_slot(r, starts_at=start), method="free").items.get().booking
+        for r in (mine, other)
+    )
+
+    def scan(booking):
+        code = codes.derive(booking.pk, CheckInCode.objects.get(booking=booking).nonce)
+        return check_in.check_in(
+            code=code,
+            organization_ids={organization.pk},
+            own_only=True,
+            actor=f.actor_of(provider),
+            now=start,
+        )
+
+    assert scan(my_booking).status == "checked_in"
+    with refusal(UnknownCode):
+        scan(other_booking)
+    other_booking.refresh_from_db()
+    assert other_booking.status == "confirmed"
