@@ -82,14 +82,23 @@ def main() -> int:
         world = World()
         results = Results()
         if steps:
-            results = measure(
-                system, world, steps, rounds=rounds, seconds=seconds, progress=status.update
-            )
             status.update("counting statements")
-            results.statements = count_statements(world, list(dict.fromkeys(s for s, _ in steps)))
+            count_statements(world, list(dict.fromkeys(s for s, _ in steps)), results)
+            measure(
+                system,
+                world,
+                steps,
+                rounds=rounds,
+                seconds=seconds,
+                progress=status.update,
+                results=results,
+            )
         for check in CHECKS if not options.only or "correctness" in options.only else ():
             status.update((check.__doc__ or check.__name__).splitlines()[0])
-            findings += check(system, world)
+            try:
+                findings += check(system, world)
+            except Exception as error:  # what was measured is shown all the same
+                findings.append(Finding(check.__name__, False, f"{type(error).__name__}: {error}"))
         run = report.describe_run(
             results,
             findings,

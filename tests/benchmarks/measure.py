@@ -81,14 +81,14 @@ def measure(
     rounds: int,
     seconds: float,
     progress: Callable[[str], None],
-) -> Results:
-    """Run the plan once to warm up and then ``rounds`` times.
+    results: Results,
+) -> None:
+    """Run the plan once to warm up and then ``rounds`` times, and add what comes of it.
 
     Args:
         plan: scenarios with their numbers of clients, in the order in which they take turns.
         progress: told before each step what comes.
     """
-    results = Results()
     seen: dict[tuple[str, int], float] = {}
     for number in range(rounds + 1):
         warming = number == 0
@@ -104,7 +104,6 @@ def measure(
             seen[scenario.name, clients] = max(sample.rate, 1.0)
             if not warming:
                 results.samples[scenario.name, clients].append(sample)
-    return results
 
 
 def _take(
@@ -133,25 +132,27 @@ def _take(
     return Sample(number, outcome.rate, outcome.latencies, used)
 
 
-def count_statements(world: World, scenarios: Sequence[Scenario]) -> dict[str, int]:
-    """SQL statements of one request of each scenario, without BEGIN and COMMIT.
+def count_statements(world: World, scenarios: Sequence[Scenario], results: Results) -> None:
+    """Count the SQL statements of one request of each scenario, without BEGIN and COMMIT.
 
-    A pass of its own, in this process: counting costs time.
+    A pass of its own, in this process: counting costs time. It comes first, so that what does
+    not work at all is known before anything is measured.
     """
     client = Client(SERVER_NAME="127.0.0.1")
-    counted = {}
     for scenario in scenarios:
         if scenario.name == "static":
             continue
         calls = scenario.calls(world, 1, 3)[0]
-        first, second = calls[0], calls[-1]
-        _send(client, first, scenario.expect)  # whatever is only done once, is done now
-        with CaptureQueriesContext(connection) as captured:
-            _send(client, second, scenario.expect)
-        counted[scenario.name] = sum(
+        try:
+            _send(client, calls[0], scenario.expect)  # whatever is only done once, is done now
+            with CaptureQueriesContext(connection) as captured:
+                _send(client, calls[-1], scenario.expect)
+        except Exception as error:
+            results.failures.append(f"{scenario.name}, counting: {type(error).__name__}: {error}")
+            continue
+        results.statements[scenario.name] = sum(
             not CONTROL.match(query["sql"]) for query in captured.captured_queries
         )
-    return counted
 
 
 def _send(client: Client, call: Call, expect: int) -> None:
