@@ -15,10 +15,10 @@ from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings.models import Booking, CheckInCode
 from bookings.services import bookings
-from payments import locks
+from payments import files, locks
 from payments.errors import AlreadyDecided, CartEmpty
 from payments.models import CartItem, CartTransaction, Proof
-from payments.services import carts, checkout, decisions
+from payments.services import carts, checkout, decisions, proofs
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -295,6 +295,33 @@ def test_the_first_proof_and_a_cancellation_leave_no_review_of_what_is_over():
     assert set(codes_of(outcomes)) <= {"already_decided"}
     assert CartTransaction.objects.get().status == "cancelled"
     assert_consistent()
+
+
+def two_uploads_and_room_for_one(settings):
+    one = checked_out(proof=False)
+    slot = f.make_slot(bookings_of(one)[0].slot.resource, starts_at=f.soon(500))
+    other = f.check_out(one.customer, slot)
+    settings.PROOF_QUOTA_BYTES = len(files.examine(f.png(), "a.png").content)
+    return interleave(
+        lambda: f.submit_proof(one),
+        after=(proofs, "_check_quota"),
+        second=lambda: f.submit_proof(other),
+    )
+
+
+def test_uploads_for_two_orders_at_once_stay_within_the_quota_together(settings):
+    first, second = two_uploads_and_room_for_one(settings)
+
+    assert isinstance(first, Proof)
+    assert second.code == "quota_exceeded"
+    assert_consistent()
+
+
+def test_control_without_locks_two_uploads_both_find_room_for_themselves(settings):
+    with locks_off():
+        two_uploads_and_room_for_one(settings)
+
+    assert Proof.objects.count() == 2
 
 
 # Cancelling one booking ∥ approving all
