@@ -73,7 +73,7 @@ def main() -> int:
         console.width = max(console.width, 110)
     rounds = options.rounds or (2 if options.quick else 3)
     seconds = options.seconds or (1.0 if options.quick else 1.5)
-    load_before = os.getloadavg()[0]
+    load_before, commit = os.getloadavg()[0], report.current_commit()
     steps = plan(options)
     findings: list[Finding] = []
     system = System(workers=options.workers, threads=options.threads)
@@ -106,6 +106,7 @@ def main() -> int:
             rounds=rounds,
             seconds=seconds,
             load_before=load_before,
+            commit=commit,
         )
         if results.failures:
             console.print(system.log(), markup=False)

@@ -46,8 +46,9 @@ def describe_run(
     rounds: int,
     seconds: float,
     load_before: float,
+    commit: str,
 ) -> Run:
-    """Add date, commit and machine to the results."""
+    """Add date and machine to the results."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         postgres = cursor.fetchone()[0]
@@ -55,7 +56,7 @@ def describe_run(
         fsync, synchronous = cursor.fetchone()
     return Run(
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        commit=_commit(),
+        commit=commit,
         machine=f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB",
         system=f"Python {platform.python_version()}, PostgreSQL {postgres}"
         f" (fsync {fsync}, synchronous_commit {synchronous})",
@@ -245,9 +246,18 @@ def as_json(run: Run) -> dict[str, Any]:
 # -- the machine ------------------------------------------------------------------------------------
 
 
-def _commit() -> str:
+def current_commit() -> str:
+    """The commit of the working tree. Ask before a run: others may commit while it lasts.
+
+    BENCH_COMMIT names it where there is no repository, as in an exported copy.
+    """
+    if named := os.environ.get("BENCH_COMMIT"):
+        return named
     done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or "unknown"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.benchmarks.measure import Results
@@ -55,12 +55,13 @@ def _verdicts(results: Results) -> Iterator[Verdict]:
             at_least=True,
             spread=f"{min(ratios):.2f}–{max(ratios):.2f}" if len(ratios) > 1 else "",
         )
-    yield Verdict(
-        "approve 100: times as long as approve 1",
-        _quotient(results.median, "approve-100", "approve-1"),
-        4,
-        at_least=False,
-    )
+    for clients in (1, CLIENTS):
+        yield Verdict(
+            f"approve 100: times as long as approve 1, {clients} at once",
+            _quotient(results, "approve-100", "approve-1", clients),
+            4,
+            at_least=False,
+        )
     counted = results.statements
     for name, claim, limit in (
         ("add-hot", "add to cart: statements", 12),
@@ -79,7 +80,6 @@ def _verdicts(results: Results) -> Iterator[Verdict]:
     )
 
 
-def _quotient(median: Callable[[str, int], float | None], name: str, other: str) -> float | None:
-    """Of the medians with one client, where nobody waits for anybody."""
-    first, second = median(name, 1), median(other, 1)
+def _quotient(results: Results, name: str, other: str, clients: int) -> float | None:
+    first, second = results.median(name, clients), results.median(other, clients)
     return first / second if first and second else None
