@@ -2,29 +2,36 @@
 
 Extension, magic number and decoder must agree. Images are decoded and encoded anew, so that
 metadata and anything appended to them is gone; a PDF is opened by PDFium, which must be able
-to draw its first page. Sizes are capped before anything is decoded (promises 11 to 13).
+to draw its first page, in a process of its own with limits on time and memory (``draw_pdf``).
+Sizes are capped before anything is decoded (promises 11 to 13).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import logging
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 
-import pypdfium2
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage.base import Storage
 from django.db import InterfaceError, OperationalError, transaction
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from audit.errors import Unavailable
+from payments import draw_pdf
 from payments.errors import FileRefused, FileTooLarge
 from payments.models import Proof
 from payments.models.proof import proof_storage, random_name
@@ -42,9 +49,19 @@ FORMATS = {
     "WEBP": Proof.ContentType.WEBP,
 }
 PREVIEW_PIXELS = 1600
+DRAWER = Path(draw_pdf.__file__)
+DRAW_SECONDS = 8  # of computing; an ordinary PDF takes a tenth of one
+DRAW_PATIENCE = 2  # times as long on the clock, for a busy machine
+DRAW_AT_ONCE = 2  # processes of ours, so that uploads cannot fill the machine
+DRAW_WAIT_SECONDS = 5  # for one of them to become free
 GRACE_SECONDS = 3600  # no upload takes that long, so what has no row by then will have none
+UNREADABLE = "The image cannot be read; it may be damaged."
+TOO_SLOW = "The PDF takes too long to show."
+NAMES_AT_ONCE = 1000  # in one query
 
-_pdfium = threading.Lock()  # PDFium is not thread-safe
+log = logging.getLogger(__name__)
+
+_drawing = threading.BoundedSemaphore(DRAW_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,8 @@ def examine(content: bytes, name: str) -> CleanFile:
     Raises:
         FileTooLarge: more than ``settings.PROOF_MAX_BYTES``.
         FileRefused: not a JPEG, PNG, WebP or PDF that its name, its first bytes and its
-            decoder agree on; too many pixels or pages; encrypted.
+            decoder agree on; too many pixels or pages; encrypted; too slow to draw.
+        Unavailable: it cannot be looked at now, and perhaps later.
     """
     if len(content) > settings.PROOF_MAX_BYTES:
         raise FileTooLarge(
@@ -80,7 +98,7 @@ def examine(content: bytes, name: str) -> CleanFile:
     if _magic(content) != expected:
         raise FileRefused(f"The file is not what its name says: {expected.label}.")
     if expected == Proof.ContentType.PDF:
-        _examine_pdf(content)
+        _drawn(content, 64, most_pages=settings.PROOF_MAX_PAGES)
     else:
         content = _encode_anew(content, expected)
     return CleanFile(content, expected, _safe_name(name))
@@ -100,28 +118,31 @@ def _magic(content: bytes) -> str | None:
 
 
 def _encode_anew(content: bytes, expected: str) -> bytes:
-    refused = FileRefused("The image cannot be read; it may be damaged.")
+    """Whatever a decoder raises: Pillow's raise anything at all for malformed files."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(content), formats=list(FORMATS))
-            width, height = image.size
-            if width * height > settings.PROOF_MAX_PIXELS:
-                raise FileRefused(
-                    f"The image has {width} × {height} pixels; take a smaller picture."
-                )
-            if FORMATS.get(image.format or "") != expected:
-                raise refused
-            image.load()
-            image = ImageOps.exif_transpose(image)
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as e:
-        raise refused from e
+            warnings.simplefilter("ignore")
+            return _encode(_decode(content, expected), expected)
+    except (FileRefused, Unavailable):
+        raise
+    except MemoryError as error:
+        raise Unavailable("There is not enough memory to look at the file.") from error
+    except Exception as error:
+        raise FileRefused(UNREADABLE) from error
+
+
+def _decode(content: bytes, expected: str) -> Image.Image:
+    image: Image.Image = Image.open(io.BytesIO(content), formats=list(FORMATS))
+    width, height = image.size
+    if width * height > settings.PROOF_MAX_PIXELS:
+        raise FileRefused(f"The image has {width} × {height} pixels; take a smaller picture.")
+    if FORMATS.get(image.format or "") != expected:
+        raise FileRefused(UNREADABLE)
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _encode(image: Image.Image, expected: str) -> bytes:
     has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     plain = image.convert("RGBA" if has_alpha and expected != Proof.ContentType.JPEG else "RGB")
     clean = Image.new(plain.mode, plain.size)
@@ -136,46 +157,48 @@ def _encode_anew(content: bytes, expected: str) -> bytes:
     return out.getvalue()
 
 
-def _examine_pdf(content: bytes) -> None:
-    with _pdf(content) as document:
-        pages = len(document)
-        if not 1 <= pages <= settings.PROOF_MAX_PAGES:
-            raise FileRefused(f"A PDF has between 1 and {settings.PROOF_MAX_PAGES} pages.")
-        _draw(document, 64)
-
-
 def preview(content: bytes) -> bytes:
-    """The first page of a PDF as a PNG, for the page where staff review it."""
-    with _pdf(content) as document:
-        image = _draw(document, PREVIEW_PIXELS)
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    """The first page of a PDF as a PNG, for the page where staff review it.
+
+    Raises:
+        FileRefused: it cannot be drawn, or not in ``DRAW_SECONDS``.
+        Unavailable: too many are being drawn already.
+    """
+    return _drawn(content, PREVIEW_PIXELS, most_pages=sys.maxsize)
 
 
-@contextmanager
-def _pdf(content: bytes) -> Iterator[pypdfium2.PdfDocument]:
-    with _pdfium:
-        try:
-            document = pypdfium2.PdfDocument(content)
-        except pypdfium2.PdfiumError as error:
-            raise FileRefused(
-                "The PDF cannot be opened; it may be damaged or protected."
-            ) from error
-        try:
-            yield document
-        except pypdfium2.PdfiumError as error:
-            raise FileRefused("The PDF cannot be shown; it may be damaged.") from error
-        finally:
-            document.close()
-
-
-def _draw(document: pypdfium2.PdfDocument, most_pixels: int) -> Image.Image:
-    page = document[0]
-    width, height = page.get_size()
-    scale = most_pixels / max(width, height, 1)
-    drawn: Image.Image = page.render(scale=scale, may_draw_forms=False).to_pil()
-    return drawn
+def _drawn(content: bytes, pixels: int, *, most_pages: int) -> bytes:
+    if not _drawing.acquire(timeout=DRAW_WAIT_SECONDS):
+        raise Unavailable("Too many PDFs are being looked at. Try again in a minute.")
+    try:
+        arguments = [str(n) for n in (pixels, most_pages, DRAW_SECONDS)]
+        done = subprocess.run(  # noqa: S603  our own file, and three numbers
+            [sys.executable, "-I", "-B", str(DRAWER), *arguments],
+            input=content,
+            capture_output=True,
+            timeout=DRAW_SECONDS * DRAW_PATIENCE,
+            env={k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"},  # no secrets
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FileRefused(TOO_SLOW) from error
+    except OSError as error:
+        raise Unavailable("PDFs cannot be looked at at the moment.") from error
+    finally:
+        _drawing.release()
+    match done.returncode:
+        case 0:
+            return done.stdout
+        case draw_pdf.Refusal.CLOSED:
+            raise FileRefused("The PDF cannot be opened; it may be damaged or protected.")
+        case draw_pdf.Refusal.PAGES:
+            raise FileRefused(f"A PDF has between 1 and {most_pages} pages.")
+        case code if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise FileRefused(TOO_SLOW)
+        case code if code < 0 or code == draw_pdf.Refusal.DAMAGED:
+            raise FileRefused("The PDF cannot be shown; it may be damaged.")
+    log.error("drawing a PDF failed: %s", done.stderr.decode(errors="replace")[-2000:])
+    raise Unavailable("PDFs cannot be looked at at the moment.")
 
 
 def _safe_name(name: str) -> str:
@@ -205,9 +228,9 @@ class StoredFile:
 def stored(clean: CleanFile) -> Iterator[StoredFile]:
     """Store a file for as long as the block lasts, and for good if its row was committed.
 
-    If the database went away after the row was written, whether it was committed is unknown: the
-    file is left, and the hourly sweep removes it if no row names it
-    (``services.proofs.remove_orphans``).
+    If the database went away after the row was written, or the process was told to exit, whether
+    it was committed is unknown: the file is left, and the hourly sweep removes it if no row names
+    it (``services.proofs.remove_orphans``). What fails after the commit leaves the file alone.
 
     Raises:
         Unavailable: the storage does not take it. Nothing is left of it.
@@ -226,8 +249,13 @@ def stored(clean: CleanFile) -> Iterator[StoredFile]:
         if not file._named:
             _discard(storage, file.name)
         raise
-    except BaseException:
-        _discard(storage, file.name)
+    except Exception:
+        if not file._kept:
+            _discard(storage, file.name)
+        raise
+    except BaseException:  # an exit can come between the commit and its callback
+        if not file._named:
+            _discard(storage, file.name)
         raise
     if not file._kept:
         _discard(storage, file.name)
@@ -245,9 +273,11 @@ def orphans(*, older_than_seconds: int = GRACE_SECONDS) -> list[str]:
     if not root.exists():
         return []
     latest = time.time() - older_than_seconds
-    names = {str(p.relative_to(root)) for p in root.rglob("*") if _is_file_before(p, latest)}
-    named = set(Proof.objects.filter(file__in=names).values_list("file", flat=True))
-    return sorted(names - named)
+    names = (str(p.relative_to(root)) for p in root.rglob("*") if _is_file_before(p, latest))
+    found: list[str] = []
+    while some := set(islice(names, NAMES_AT_ONCE)):
+        found += some.difference(Proof.objects.filter(file__in=some).values_list("file", flat=True))
+    return sorted(found)
 
 
 def _is_file_before(path: Path, latest: float) -> bool:

@@ -9,6 +9,7 @@ import resource
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,8 +44,6 @@ def state():
 
 
 def stored_files():
-    from pathlib import Path
-
     root = Path(proof_storage().path(""))
     return sorted(str(p) for p in root.rglob("*") if p.is_file())
 
@@ -452,6 +451,96 @@ def test_the_error_is_the_database_s_even_if_the_file_cannot_be_deleted_either(m
     assert everything() == before
     monkeypatch.undo()
     assert proofs.remove_orphans(older_than_seconds=-1) == 1
+
+
+EXITS = [SystemExit, KeyboardInterrupt, GeneratorExit]
+
+
+@pytest.mark.parametrize("exit_", EXITS)
+def test_an_exit_after_the_commit_leaves_the_file_of_a_committed_proof(exit_):
+    act = uploading_and_then(exit_)
+
+    with pytest.raises(exit_):
+        act()
+
+    assert_the_file_of_the_proof_is_there()
+
+
+def test_a_failure_after_the_commit_leaves_the_file_of_a_committed_proof():
+    act = uploading_and_then(RuntimeError)
+
+    with pytest.raises(RuntimeError):
+        act()
+
+    assert_the_file_of_the_proof_is_there()
+
+
+@pytest.mark.parametrize("exit_", EXITS)
+def test_an_exit_between_the_commit_and_its_callback_leaves_the_file_to_the_sweep(
+    exit_, monkeypatch
+):
+    act = uploading_and_then(None)
+
+    at_commit(monkeypatch, raising(exit_()), after=True)
+    with pytest.raises(exit_):
+        act()
+    connection.close()
+
+    assert_the_file_of_the_proof_is_there()
+
+
+@pytest.mark.parametrize("exit_", EXITS)
+def test_an_exit_before_the_row_is_written_leaves_no_file(exit_):
+    before = state()
+
+    with pytest.raises(exit_), files.stored(files.examine(f.png(), "a.png")):
+        raise exit_
+
+    assert state() == before
+
+
+def uploading_and_then(error):
+    """Upload a proof; what is given is raised after its commit, while the request goes on."""
+    transaction = checked_out(proof=False)
+
+    def act():
+        with files.stored(files.examine(f.png(), "a.png")) as file:
+            proofs.submit(
+                transaction_id=transaction.pk,
+                organization_id=transaction.organization_id,
+                customer=transaction.customer,
+                file=file,
+                actor=f.actor_of(transaction.customer),
+                now=timezone.now(),
+            )
+            if error is not None:
+                raise error
+
+    return act
+
+
+def assert_the_file_of_the_proof_is_there():
+    assert stored_files() == [proof_storage().path(Proof.objects.get().file.name)]
+    assert proofs.remove_orphans(older_than_seconds=-1) == 0
+    assert_consistent()
+
+
+def test_the_sweep_asks_for_a_bounded_number_of_names_at_a_time(
+    monkeypatch, django_assert_num_queries
+):
+    kept = f.submit_proof(checked_out(proof=False)).file.name
+    root = Path(proof_storage().path(""))
+    for number in range(6):
+        (root / f"left-{number}").write_bytes(b"x")
+    monkeypatch.setattr(files, "NAMES_AT_ONCE", 3)
+
+    with django_assert_num_queries(3):
+        found = files.orphans(older_than_seconds=-1)
+
+    assert found == [f"left-{number}" for number in range(6)]
+    assert kept not in found
+    assert proofs.remove_orphans(older_than_seconds=-1) == 6
+    assert_consistent()
 
 
 def test_a_file_without_a_service_that_keeps_it_is_gone_at_the_end():

@@ -1,8 +1,13 @@
 """What may be uploaded, and what is left of it (A3; promises 11 to 14)."""
 
 import io
+import os
+import random
 import stat
 import struct
+import subprocess
+import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -10,7 +15,8 @@ import pypdf
 import pytest
 from PIL import Image
 
-from payments import files
+from audit.errors import Unavailable
+from payments import draw_pdf, files
 from payments.errors import FileRefused, FileTooLarge
 from payments.models.proof import proof_storage
 from tests import factories as f
@@ -204,6 +210,64 @@ def test_a_picture_that_was_cut_off_is_refused(kind, name, share):
         files.examine(content[: int(len(content) * share)], name)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("JPEG", "a.jpg"), ("PNG", "a.png"), ("WEBP", "a.webp")]
+)
+def test_a_picture_with_flipped_bytes_is_taken_or_refused_and_never_a_crash(kind, name):
+    """Decoders raise struct.error, TypeError, AttributeError and more for such files."""
+    chance = random.Random(11)
+    content = image(kind, exif=exif(orientation=6))
+    taken = refused = 0
+
+    for _ in range(400):
+        broken = bytearray(content)
+        for _ in range(chance.randint(1, 4)):
+            broken[chance.randrange(12, len(broken))] = chance.randrange(256)
+        try:
+            clean = files.examine(bytes(broken), name)
+        except FileRefused:
+            refused += 1
+        else:
+            taken += 1
+            assert Image.open(io.BytesIO(clean.content)).format == kind
+
+    assert refused > 20
+    assert taken > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        struct.error("short"),
+        TypeError(),
+        AttributeError(),
+        KeyError(1),
+        IndexError(),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("step", ["_decode", "_encode"])
+def test_whatever_a_decoder_raises_is_a_refusal(step, error, monkeypatch):
+    def broken(*args):
+        raise error
+
+    monkeypatch.setattr(files, step, broken)
+
+    with pytest.raises(FileRefused, match="damaged"):
+        files.examine(image(), "a.jpg")
+
+
+def test_too_little_memory_is_not_the_fault_of_the_picture(monkeypatch):
+    def full(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(files, "_decode", full)
+
+    with pytest.raises(Unavailable, match="memory"):
+        files.examine(image(), "a.jpg")
+
+
 # Bombs
 
 
@@ -298,7 +362,204 @@ def test_a_page_of_any_shape_is_drawn_within_bounds(size):
     except FileRefused:
         return
     drawn = Image.open(io.BytesIO(files.preview(clean.content)))
-    assert max(drawn.size) <= files.PREVIEW_PIXELS + 1
+    assert max(drawn.size) <= files.PREVIEW_PIXELS
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "0 0 1e9 1e9",
+        "0 0 1e38 1e38",
+        "0 0 1e39 1",
+        "-1e38 -1e38 1e38 1e38",
+        "0 0 0 0",
+        "5 5 1 1",
+        "0 0 nan 1",
+    ],
+)
+def test_a_page_of_an_absurd_size_is_refused_or_drawn_within_bounds(box):
+    try:
+        clean = files.examine(pdf_of(b"0 0 m 9 9 l S", box=box), "a.pdf")
+    except FileRefused:
+        return
+    drawn = Image.open(io.BytesIO(files.preview(clean.content)))
+    assert max(drawn.size) <= files.PREVIEW_PIXELS
+
+
+# PDFs that ask for too much: each is drawn in a process with limits
+
+
+def pdf_of(operators, box="0 0 200 200"):
+    """One page that is drawn with these operators, compressed."""
+    packed = zlib.compress(operators, 9)
+    return b"\n".join(
+        [
+            b"%PDF-1.7",
+            b"1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj",
+            b"2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj",
+            b"3 0 obj <</Type /Page /Parent 2 0 R /Contents 4 0 R /MediaBox [%s]>> endobj"
+            % box.encode(),
+            b"4 0 obj <</Filter /FlateDecode /Length %d>> stream" % len(packed),
+            packed,
+            b"endstream endobj",
+            b"trailer <</Root 1 0 R>>",
+            b"%%EOF",
+        ]
+    )
+
+
+def laborious():
+    """A few kilobytes that PDFium works on for half a minute."""
+    content = pdf_of(b"0 0 m 200 200 l 3 190 l 99 2 l b\n" * 600_000)
+    assert len(content) < 100_000
+    return content
+
+
+@pytest.fixture
+def drawer(tmp_path, monkeypatch):
+    """Takes the source of a script that is run instead of the one that draws."""
+
+    def use(source):
+        script = tmp_path / "drawer.py"
+        script.write_text(source)
+        monkeypatch.setattr(files, "DRAWER", script)
+
+    return use
+
+
+def test_a_pdf_that_is_drawn_forever_is_refused_in_time(monkeypatch):
+    monkeypatch.setattr(files, "DRAW_SECONDS", 1)
+    content = laborious()
+    begun = os.times()
+
+    with pytest.raises(FileRefused, match="takes too long"):
+        files.examine(content, "a.pdf")
+    with pytest.raises(FileRefused, match="takes too long"):
+        files.preview(content)
+
+    ended = os.times()
+    assert ended.children_user - begun.children_user < 3.5
+    assert ended.user - begun.user < 1  # nothing of it is drawn here
+
+
+def test_a_pdf_that_waits_forever_is_refused_in_time(monkeypatch, drawer):
+    """Time on the clock is limited too."""
+    monkeypatch.setattr(files, "DRAW_SECONDS", 1)
+    monkeypatch.setattr(files, "DRAW_PATIENCE", 0.2)
+    drawer("import signal; signal.pause()")
+
+    with pytest.raises(FileRefused, match="takes too long"):
+        files.preview(pdf())
+
+
+@pytest.mark.parametrize("number", ["SIGSEGV", "SIGABRT"])
+def test_a_pdf_that_crashes_pdfium_is_refused(number, drawer):
+    drawer(f"import os, signal; os.kill(os.getpid(), signal.{number})")
+
+    with pytest.raises(FileRefused, match="damaged"):
+        files.preview(pdf())
+
+
+def test_an_installation_that_cannot_draw_is_not_the_fault_of_the_pdf(drawer, monkeypatch):
+    logged = []
+    monkeypatch.setattr(files.log, "error", lambda *args: logged.append(args))
+    drawer("import this_is_not_installed")
+
+    with pytest.raises(Unavailable):
+        files.preview(pdf())
+
+    assert "this_is_not_installed" in str(logged)
+
+
+def test_a_pdf_cannot_read_our_secrets(drawer, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://secret")
+    drawer("import os; print(dict(os.environ))")
+
+    assert b"secret" not in files.preview(pdf())
+
+
+def test_the_process_that_draws_has_limits_and_nothing_of_django():
+    """Asked of the process itself, after it drew a page."""
+    asking = f"""
+import resource, runpy, sys
+sys.argv[1:] = ["64", "20", "8"]
+try:
+    runpy.run_path({str(files.DRAWER)!r}, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+for kind in ("CPU", "AS", "FSIZE", "CORE"):
+    print(resource.getrlimit(getattr(resource, "RLIMIT_" + kind)), file=sys.stderr)
+print("django" in sys.modules or "payments" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", asking], input=pdf(), capture_output=True, check=False
+    )
+
+    most = draw_pdf.MOST_MEMORY
+    assert done.stderr.decode().splitlines() == [
+        "(8, 8)",
+        f"({most}, {most})",
+        "(0, 0)",
+        "(0, 0)",
+        "False",
+    ]
+    assert Image.open(io.BytesIO(done.stdout)).size == (64, 64)
+
+
+def test_while_one_pdf_takes_long_others_are_drawn(monkeypatch):
+    content = laborious()
+    started = threading.Event()
+    processes = []
+    refusals = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            processes.append(self)
+            started.set()
+
+    def draw_for_long():
+        try:
+            files.preview(content)
+        except FileRefused as error:
+            refusals.append(error.detail)
+
+    monkeypatch.setattr(files, "DRAW_SECONDS", 60)
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    thread = threading.Thread(target=draw_for_long)
+    thread.start()
+    try:
+        assert started.wait(30)
+
+        files.examine(pdf(), "a.pdf")
+
+        assert processes[0].poll() is None
+        assert refusals == []
+    finally:
+        processes[0].kill()
+        thread.join(30)
+    assert refusals == [files.TOO_SLOW]
+
+
+def test_only_two_pdfs_are_drawn_at_a_time_and_the_next_is_asked_to_come_back(monkeypatch):
+    monkeypatch.setattr(files, "DRAW_WAIT_SECONDS", 0.01)
+    for _ in range(2):
+        assert files._drawing.acquire(timeout=1)
+    try:
+        with pytest.raises(Unavailable, match="Try again"):
+            files.examine(pdf(), "a.pdf")
+    finally:
+        files._drawing.release(2)
+
+    files.examine(pdf(), "a.pdf")
+
+
+def test_a_refused_pdf_gives_its_place_back(monkeypatch):
+    monkeypatch.setattr(files, "DRAW_WAIT_SECONDS", 0.01)
+
+    for _ in range(2 * files.DRAW_AT_ONCE):
+        with pytest.raises(FileRefused):
+            files.preview(b"%PDF-1.7 nothing")
 
 
 # Names and places
