@@ -10,7 +10,7 @@ Order, always, and by primary key within a kind:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.contrib.postgres.fields import BigIntegerRangeField
@@ -29,6 +29,7 @@ from bookings.models import (
     Resource,
     Role,
     Slot,
+    User,
 )
 
 
@@ -64,6 +65,11 @@ def owners(organization_id: uuid.UUID) -> list[Membership]:
     """Lock an organisation, so that its owners change one after the other; who they are."""
     Organization.objects.select_for_update(no_key=True).only("pk").get(pk=organization_id)
     return list(Membership.objects.filter(organization=organization_id, role=Role.OWNER))
+
+
+def user(user_id: uuid.UUID) -> User:
+    """Lock a person, whose roles in all organisations say whether they are staff."""
+    return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
 def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
@@ -141,22 +147,19 @@ def slot_and_booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Bo
     return found
 
 
-def overdue_holds(slot_ids: Iterable[uuid.UUID], *, now: datetime) -> list[Booking]:
-    """Lock the holds of locked slots whose time has run out."""
+def overdue_holds(
+    slot_ids: Iterable[uuid.UUID], *, now: datetime, skip: Collection[uuid.UUID] = ()
+) -> list[Booking]:
+    """Lock the holds of locked slots whose time has run out, but for those in ``skip``."""
     return list(
-        _bookings().filter(
-            slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now
-        )
+        _bookings()
+        .filter(slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now)
+        .exclude(pk__in=list(skip))
     )
 
 
-def slots_with_overdue_holds(*, now: datetime, limit: int) -> list[uuid.UUID]:
-    """Lock slots that have overdue holds, passing over those somebody else holds."""
-    ids = list(
-        Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
-        .order_by("held_until")
-        .values_list("slot_id", flat=True)[:limit]
-    )
+def slots_nobody_holds(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    """Lock slots, passing over those that somebody else holds; which they are."""
     locked = (
         Slot.objects.select_for_update(no_key=True, skip_locked=True)
         .filter(pk__in=set(ids))
@@ -165,21 +168,36 @@ def slots_with_overdue_holds(*, now: datetime, limit: int) -> list[uuid.UUID]:
     return [s.pk for s in locked.only("pk")]
 
 
-def finished_bookings(*, before: datetime, limit: int) -> list[Booking]:
+def slots_with_overdue_holds(
+    *, now: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+) -> list[uuid.UUID]:
+    """Lock slots that have overdue holds, passing over those somebody else holds.
+
+    Args:
+        limit: of holds, the oldest first.
+        skip: bookings that do not count.
+    """
+    overdue = Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
+    ids = (
+        overdue.exclude(pk__in=list(skip)).order_by("held_until").values_list("slot_id", flat=True)
+    )
+    return slots_nobody_holds(list(ids[:limit]))
+
+
+def finished_bookings(
+    *, before: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+) -> list[Booking]:
     """Lock checked-in bookings in slots that have ended, and the slots before them.
 
-    Passes over slots that somebody else holds. ``limit`` is of bookings; those of the last slot
-    come together.
+    Passes over slots that somebody else holds, and bookings in ``skip``. ``limit`` is of
+    bookings; those of the last slot come together.
     """
-    done = Booking.objects.filter(status=BookingStatus.CHECKED_IN, slot__ends_at__lte=before)
+    checked_in = Q(status=BookingStatus.CHECKED_IN) & ~Q(pk__in=list(skip))
+    done = Booking.objects.filter(checked_in, slot__ends_at__lte=before)
     ids = set(done.order_by("slot__ends_at", "pk").values_list("slot_id", flat=True)[:limit])
-    locked = (
-        Slot.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(pk__in=ids)
-        .order_by("pk")
-    )
-    slot_ids = [s.pk for s in locked.only("pk")] if ids else []
-    return bookings_where(Q(slot_id__in=slot_ids, status=BookingStatus.CHECKED_IN)) if ids else []
+    if not ids:
+        return []
+    return bookings_where(Q(slot_id__in=slots_nobody_holds(ids)) & checked_in)
 
 
 def check_in_code(

@@ -66,6 +66,11 @@ class Viewer:
         """Who this is in the trail."""
         return Actor("staff" if self.is_staff else "customer", self.user.pk, str(self.user))
 
+    @property
+    def as_customer(self) -> Actor:
+        """Who this is where only being the owner lets them act, whatever else they are."""
+        return Actor("customer", self.user.pk, str(self.user))
+
 
 def viewer(user: User, slug: str) -> Viewer | None:
     """What a person is in the organisation with this slug; None if there is no such active one."""

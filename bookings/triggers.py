@@ -15,15 +15,16 @@ from bookings.lifecycle import LIVE, BookingStatus
 
 _LIVE = ", ".join(f"'{s}'" for s in LIVE)
 
-# A new live booking needs an open slot that has not started, of its own organisation and
-# its customer's. At insert only: a restore, and history written as it was, must work.
+# A booking's slot and customer are of its own organisation, and a new live one needs an open
+# slot that has not started. The latter for new ones only: a restore, and history written as it
+# was, must work.
 _BOOKABLE = f"""
     IF EXISTS (
         SELECT 1 FROM new_rows n
         JOIN bookings_slot s ON s.id = n.slot_id JOIN bookings_customer c ON c.id = n.customer_id
-        WHERE n.status IN ('{BookingStatus.HELD}', '{BookingStatus.PENDING}')
-          AND (s.status <> 'open' OR s.starts_at <= now()
-               OR s.organization_id <> n.organization_id OR c.organization_id <> n.organization_id)
+        WHERE s.organization_id <> n.organization_id OR c.organization_id <> n.organization_id
+           OR (n.status IN ('{BookingStatus.HELD}', '{BookingStatus.PENDING}')
+               AND (s.status <> 'open' OR s.starts_at <= now()))
     ) THEN
         RAISE EXCEPTION 'the slot is closed, has started or belongs to somebody else' USING
             ERRCODE = 'check_violation', CONSTRAINT = 'bookings_booking_slot_is_bookable';
@@ -42,6 +43,20 @@ _TAKE = """
     WHERE s.id IN (SELECT slot_id FROM new_rows) AND s.exclusive AND s.taken_bookings > 0
     ON CONFLICT (slot_id, resource_number) DO NOTHING;
 """
+
+
+def stay_in_organization(model: str, *fields: str) -> pgtrigger.Trigger:
+    """Refuse to move a row to another organisation, or to somebody else's customer."""
+    return pgtrigger.Trigger(
+        name="stay_in_organization",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        condition=pgtrigger.AnyChange(*fields),
+        func=f"""
+            RAISE EXCEPTION '{model} % stays with whom it belongs to', OLD.id USING
+                ERRCODE = 'check_violation', CONSTRAINT = '{model}_stays_in_its_organization';
+        """,
+    )
 
 
 def _count(old: bool, new: bool) -> str:

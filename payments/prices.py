@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 
 from bookings.models import Slot
 from payments.models import Price
+from payments.models.price import MIDNIGHT
 
 CENT = Decimal("0.01")
 
@@ -38,7 +39,7 @@ def rule_for(slot: Slot, rules: Iterable[Price]) -> Price | None:
         if r.resource_id == slot.resource_id
         and (not r.weekdays or start.isoweekday() in r.weekdays)
         and (r.from_time is None or start.time() >= r.from_time)
-        and (r.until_time is None or start.time() < r.until_time)
+        and (r.until_time in (None, MIDNIGHT) or start.time() < r.until_time)
         and (r.valid_from is None or start.date() >= r.valid_from)
         and (r.valid_until is None or start.date() <= r.valid_until)
     ]

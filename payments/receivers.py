@@ -48,6 +48,12 @@ def _end_empty_transactions(
     )
     empty = [t for t in touched if t.pk not in alive and TRANSACTION.allows(move, t.status)]
     if empty:
-        transitions.move(empty, move, ended_at=now, decision_reason=reason)
+        # A decision keeps its own words; why it ended is on the bookings and in the trail.
+        decided = [t for t in empty if t.decided_at]
+        if decided:
+            transitions.move(decided, move, ended_at=now)
+        undecided = [t for t in empty if not t.decided_at]
+        if undecided:
+            transitions.move(undecided, move, ended_at=now, decision_reason=reason)
         for transaction in empty:
             transitions.decide_proofs(transaction, "reject")

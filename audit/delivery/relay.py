@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -79,6 +80,8 @@ def dispatch(channels: Sequence[Channel], *, limit: int = BATCH) -> int:
         try:
             with transaction.atomic():
                 _hand_out(events, channels)
+        except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+            raise
         except Exception:
             for event in events:
                 _hand_out_alone(event, channels)
@@ -98,6 +101,8 @@ def _hand_out_alone(event: OutboxEvent, channels: Sequence[Channel]) -> None:
     try:
         with transaction.atomic():
             _hand_out([event], channels)
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        raise  # says nothing about this event: it stays as it is and is tried again
     except Exception as error:
         log.exception("outbox_event_failed event=%s", event.pk)
         OutboxEvent.objects.filter(pk=event.pk).update(

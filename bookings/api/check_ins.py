@@ -58,7 +58,7 @@ class CheckIns(OrganizationView):
             return answers.answer(
                 {
                     "status": "checked_in",
-                    "booking": representations.booking(booking, self.viewer),
+                    "booking": representations.booking(booking, self.viewer, with_code=False),
                 },
                 headers={"ETag": answers.etag(booking)},
             )

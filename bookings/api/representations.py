@@ -40,8 +40,12 @@ def slot_of_booking(row: Slot) -> dict[str, Any]:
     }
 
 
-def booking(row: Booking, viewer: Viewer) -> dict[str, Any]:
-    """A booking, with slot, resource and customer loaded; its code only for its owner."""
+def booking(row: Booking, viewer: Viewer, *, with_code: bool = True) -> dict[str, Any]:
+    """A booking, with slot, resource and customer loaded; its code only for its owner.
+
+    Answers that are kept under an idempotency key are made ``with_code=False``: whoever reads
+    a copy of the database must find no code in it (``bookings/codes.py``).
+    """
     return {
         "id": str(row.pk),
         "reference": row.reference,
@@ -49,7 +53,7 @@ def booking(row: Booking, viewer: Viewer) -> dict[str, Any]:
         "units": row.units,
         "slot": slot_of_booking(row.slot),
         "customer": {"id": str(row.customer_id), "name": row.customer.name},
-        "check_in_code": check_in_code(row) if is_own(row, viewer) else None,
+        "check_in_code": check_in_code(row) if with_code and is_own(row, viewer) else None,
         "hold_expires_at": (
             stamp_or_none(row.held_until) if row.status == BookingStatus.HELD else None
         ),

@@ -15,7 +15,7 @@ from bookings.lifecycle import ADMITTED, BOOKING, ENDED, LIVE, BookingStatus
 from bookings.models.customer import Customer
 from bookings.models.organization import Organization
 from bookings.models.slot import Slot
-from bookings.triggers import count_seats
+from bookings.triggers import count_seats, stay_in_organization
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O, U: nothing read or typed wrongly
 
@@ -109,7 +109,12 @@ class Booking(models.Model):
                 fields=["slot"], condition=Q(status__in=LIVE), name="bookings_live_by_slot"
             ),
         ]
-        triggers = [FollowLifecycle(BOOKING), BumpVersion(), *count_seats()]
+        triggers = [
+            FollowLifecycle(BOOKING),
+            BumpVersion(),
+            stay_in_organization("bookings_booking", "organization", "customer"),
+            *count_seats(),
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -7,6 +7,7 @@ from phonenumber_field.modelfields import PhoneNumberField
 from audit.history import Trail
 from audit.ids import uuid7
 from bookings.models.organization import Organization, validate_time_zone
+from bookings.triggers import stay_in_organization
 
 
 class Customer(models.Model):
@@ -55,6 +56,7 @@ class Customer(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["organization", "name"])]
+        triggers = [stay_in_organization("bookings_customer", "organization")]
 
     def __str__(self) -> str:
         return self.name or self.email

@@ -103,6 +103,9 @@ class Slot(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="new_rows"),
                 func="""
+                    -- Not while somebody makes the resource exclusive, or the other way round.
+                    PERFORM 1 FROM bookings_resource
+                    WHERE id IN (SELECT resource_id FROM new_rows) ORDER BY id FOR SHARE;
                     IF EXISTS (
                         SELECT 1 FROM new_rows n JOIN bookings_resource r ON r.id = n.resource_id
                         WHERE r.exclusive <> n.exclusive OR r.organization_id <> n.organization_id

@@ -24,12 +24,14 @@ def add_member(
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         if role != Role.OWNER:
             _keep_an_owner(organization.pk, without=user)
+        person = locks.user(user.pk)
         membership, _ = Membership.objects.update_or_create(
             organization=organization, user=user, defaults={"role": role}
         )
-        if not user.is_staff:
-            user.is_staff = True
-            user.save(update_fields=["is_staff"])
+        if not person.is_staff:
+            person.is_staff = True
+            person.save(update_fields=["is_staff"])
+        user.is_staff = True
     return membership
 
 
@@ -42,10 +44,11 @@ def remove_member(*, membership: Membership, actor: Actor, reason: str = "") -> 
     user = membership.user
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         _keep_an_owner(membership.organization_id, without=user)
+        person = locks.user(user.pk)
         membership.delete()
-        if not user.is_superuser and not user.memberships.exists():
-            user.is_staff = False
-            user.save(update_fields=["is_staff"])
+        if not person.is_superuser and not person.memberships.exists():
+            person.is_staff = user.is_staff = False
+            person.save(update_fields=["is_staff"])
 
 
 def _keep_an_owner(organization_id: uuid.UUID, *, without: User) -> None:

@@ -108,7 +108,7 @@ class Bookings(OrganizationView):
             )
             item = selectors.items_of(made)[0]
             return answers.answer(
-                representations.booking(item.booking, self.viewer, item),
+                representations.booking(item.booking, self.viewer, item, with_code=False),
                 201,
                 headers={"ETag": answers.etag(item.booking)},
             )
@@ -155,8 +155,10 @@ class Cancel(OrganizationView):
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Give the seats back. With the last booking, its transaction is cancelled too."""
+        actor = self.actor
         if not self.viewer.may("bookings.change_booking"):
             self._allow_owner(pk)
+            actor = self.viewer.as_customer
         fields = Fields(request.data)
         reason = fields.text("reason", longest=decisions.LONGEST_REASON, required=True)
         fields.check()
@@ -167,13 +169,13 @@ class Cancel(OrganizationView):
             booking = booking_services.cancel(
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.actor,
+                actor=actor,
                 reason=reason,
                 now=now,
                 version=version,
             )
             return answers.answer(
-                representations.booking(booking, self.viewer),
+                representations.booking(booking, self.viewer, with_code=False),
                 headers={"ETag": answers.etag(booking)},
             )
 

@@ -145,7 +145,7 @@ class Checkout(OrganizationView):
             )
             items = selectors.items_of(made)
             return answers.answer(
-                representations.transaction(made, self.viewer, items, [])
+                representations.transaction(made, self.viewer, items, [], with_code=False)
                 | {"payment_instructions": representations.instructions(made)},
                 201,
                 headers={"ETag": answers.etag(made)},

@@ -65,11 +65,13 @@ def cart(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def booking(row: Booking, viewer: Viewer, item: CartItem | None = None) -> dict[str, Any]:
+def booking(
+    row: Booking, viewer: Viewer, item: CartItem | None = None, *, with_code: bool = True
+) -> dict[str, Any]:
     """A booking with what it costs, which is frozen at checkout."""
     if item is None:
         item = getattr(row, "cart_item", None)
-    return bookings.booking(row, viewer) | {
+    return bookings.booking(row, viewer, with_code=with_code) | {
         "transaction": str(item.transaction_id) if item and item.transaction_id else None,
         "amount": money_or_none(item.amount) if item else None,
         "currency": (item.currency or None) if item else None,
@@ -93,7 +95,12 @@ def proof(row: Proof, viewer: Viewer) -> dict[str, Any]:
 
 
 def transaction(
-    row: CartTransaction, viewer: Viewer, items: Iterable[CartItem], proofs: Iterable[Proof]
+    row: CartTransaction,
+    viewer: Viewer,
+    items: Iterable[CartItem],
+    proofs: Iterable[Proof],
+    *,
+    with_code: bool = True,
 ) -> dict[str, Any]:
     """A transaction with its bookings and proofs; its customer must be loaded."""
     return {
@@ -117,7 +124,7 @@ def transaction(
         "decision_reason": row.decision_reason,
         "ended_at": stamp_or_none(row.ended_at),
         "version": row.version,
-        "bookings": [booking(i.booking, viewer, i) for i in items],
+        "bookings": [booking(i.booking, viewer, i, with_code=with_code) for i in items],
         "proofs": [proof(p, viewer) for p in proofs],
     }
 

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from audit.api import answers
 from audit.api.fields import Fields
 from audit.api.pages import page_in, paginate
+from audit.context import Actor
 from audit.errors import Forbidden, NotFound
 from audit.idempotency import Answer
 from bookings.api.serializers import OptionalReason, Reason
@@ -93,20 +94,23 @@ class TransactionDetail(OrganizationView):
 class Decision(OrganizationView):
     """Base of what is decided about a transaction: check, call the service, show the result."""
 
-    def allow(self, pk: uuid.UUID, permission: str, *, owner: bool = False) -> None:
+    def allow(self, pk: uuid.UUID, permission: str, *, owner: bool = False) -> Actor:
         """Let staff with a permission pass, and its customer if ``owner`` says so.
+
+        Returns who they act as: the owner is a customer here, whatever else they are.
 
         Raises:
             NotFound: there is no such transaction that the person may see.
             Forbidden: they see it, and this is not theirs to do.
         """
         if self.viewer.may(permission):
-            return
+            return self.actor
         found = selectors.transaction_of(self.viewer, pk)
         if found is None:
             raise NotFound("There is no such transaction.")
         if not (owner and selectors.belongs_to(found, self.viewer)):
             raise Forbidden
+        return self.viewer.as_customer
 
     def decide(
         self,
@@ -126,7 +130,9 @@ def shown(found: CartTransaction, viewer: Viewer) -> Answer:
     """A transaction after a decision, with its parts read once more."""
     items = selectors.items_of(found)
     return answers.answer(
-        representations.transaction(found, viewer, items, selectors.proofs_of(found))
+        representations.transaction(
+            found, viewer, items, selectors.proofs_of(found), with_code=False
+        )
         | {"payment_instructions": ""},
         headers={"ETag": answers.etag(found)},
     )
@@ -217,7 +223,7 @@ class Cancel(Decision):
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Cancel it with every booking in it that is still live."""
-        self.allow(pk, "payments.change_carttransaction", owner=True)
+        actor = self.allow(pk, "payments.change_carttransaction", owner=True)
         reason, version, now = _reason(request, required=True), self.version(request), _now()
         return self.decide(
             request,
@@ -225,7 +231,7 @@ class Cancel(Decision):
             lambda: decisions.cancel(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
-                actor=self.actor,
+                actor=actor,
                 reason=reason,
                 version=version,
                 now=now,
@@ -242,7 +248,10 @@ class TakePayment(Decision):
         tags=["Transactions"],
         request=serializers.PaymentNote,
         responses={200: serializers.TransactionSerializer},
-        extensions={"x-problems": ["not_payable", "permission_denied"], "x-etag": True},
+        extensions={
+            "x-problems": ["not_payable", "own_transaction", "permission_denied"],
+            "x-etag": True,
+        },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """The customer has paid on arrival."""

@@ -1,5 +1,6 @@
 """What things cost, and how an organisation is paid."""
 
+from datetime import time
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
@@ -13,6 +14,7 @@ from audit.ids import uuid7
 from bookings.models import Organization, Resource
 
 MOST = Decimal("1000000")
+MIDNIGHT = time(0)  # as the end of a price: until the day is over
 WEEKDAYS = [
     (1, _("Monday")),
     (2, _("Tuesday")),
@@ -136,6 +138,16 @@ class Price(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(basis__in=["booking", "unit"]), name="payments_price_basis_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(from_time__isnull=True)
+                | Q(until_time__isnull=True)
+                | Q(until_time=MIDNIGHT)
+                | Q(until_time__gt=F("from_time")),
+                name="payments_price_hours_are_in_one_day",
+                violation_error_message=_(
+                    "Hours past midnight need two prices: one until 00:00, one from 00:00."
+                ),
             ),
             models.CheckConstraint(
                 condition=Q(valid_until__isnull=True)

@@ -138,6 +138,11 @@ class CartTransaction(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(status=TransactionStatus.PENDING),
+                name="payments_pending_by_deadline",
+            ),
             models.Index(fields=["organization", "-created_at", "-id"]),
             models.Index(fields=["customer", "-created_at"]),
             models.Index(

@@ -177,6 +177,7 @@ def take_payment(
 
     Raises:
         NotPayable: it is paid already, not approved, or paid in another way.
+        OwnTransaction: staff do not mark their own order paid.
     """
     with (
         operation("transaction.take_payment", actor=actor, transaction=str(transaction_id)) as op,
@@ -184,6 +185,7 @@ def take_payment(
         audited(actor, reason=note or "paid on arrival"),
     ):
         found = locks.transaction(transaction_id, organization_id=organization_id)
+        _not_own(found, actor)
         if found.payment_method != PaymentMethod.PAY_ON_ARRIVAL:
             raise NotPayable("This transaction is not paid on arrival.")
         if found.status != "approved" or found.payment_status != PaymentStatus.PENDING:

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from PIL import Image
 
+from audit.models import IdempotencyKey
 from bookings.models import Booking, Slot
 from payments.models import CartItem, CartTransaction, PaymentPolicy
 from tests import factories as f
@@ -86,8 +87,19 @@ def test_what_is_free_is_booked_at_once(world):
 
     assert answer.status == 201, answer
     assert answer.data["status"] == "confirmed"
-    assert answer.data["check_in_code"]
     assert CartTransaction.objects.get().status == "approved"
+
+
+def test_the_answer_that_is_kept_under_a_key_has_no_code_in_it(world):
+    slot = world.here.slot(resource=world.here.free_resource)
+    client = world.here.as_customer()
+
+    made = client.post("bookings/", {"slot": str(slot.pk), "payment_method": "free"}, key=new_key())
+
+    assert made.data["check_in_code"] is None
+    code = client.get(f"bookings/{made.data['id']}/").data["check_in_code"]
+    assert code == code_of(Booking.objects.select_related("check_in_code").get())
+    assert code not in IdempotencyKey.objects.get().body
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -102,7 +114,8 @@ def test_pay_on_arrival_waits_for_staff_unless_the_organisation_says_otherwise(w
 
     assert answer.data["status"] == ("confirmed" if at_once else "pending")
     read = client.get(f"bookings/{answer.data['id']}/")
-    assert read.data == answer.data
+    assert read.data == answer.data | {"check_in_code": read.data["check_in_code"]}
+    assert bool(read.data["check_in_code"]) == at_once
     assert read.headers["ETag"] == answer.headers["ETag"]
     assert CartTransaction.objects.get().payment_status == "pending"
 
@@ -215,6 +228,16 @@ def test_once_it_has_started_only_staff_cancel(world):
     with time_machine.travel(booking.slot.starts_at + timedelta(minutes=1), tick=False):
         assert cancel(customer, booking).problem() == (409, "booking_over")
         assert cancel(staff, booking).status == 200
+
+
+def test_staff_without_the_right_cancel_their_own_as_customers_do(world):
+    booking = world.here.confirmed()
+    f.MembershipFactory(
+        organization=world.here.organization, user=booking.customer.user, role="provider"
+    )
+
+    with time_machine.travel(booking.slot.starts_at + timedelta(minutes=1), tick=False):
+        assert cancel(world.here.as_customer(), booking).problem() == (409, "booking_over")
 
 
 # -- to take along ------------------------------------------------------------------------------

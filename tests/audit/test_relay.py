@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from audit.context import Actor
@@ -357,3 +357,20 @@ def test_a_cancelled_message_is_not_sent() -> None:
     relay.run(channels=[channel])
     assert channel.sent == []
     assert only().status == DeliveryStatus.CANCELLED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_slow_for_a_moment_loses_no_event() -> None:
+    event = tell("a@example.com")
+
+    def slow(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('INSERT INTO "audit_delivery"'):
+            raise OperationalError("canceling statement due to statement timeout")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(slow), pytest.raises(OperationalError):
+        relay.run(channels=[Recorder()])
+    event.refresh_from_db()
+    assert (event.dispatched_at, event.error) == (None, "")
+
+    assert relay.run(channels=[Recorder()]).delivered == 1

@@ -574,3 +574,35 @@ def test_bulk_changes_leave_a_line_for_every_row(world):
 
 def test_the_secret_of_a_check_in_code_is_not_in_the_trail():
     assert "nonce" not in {field.name for field in CheckInCode.history.model._meta.fields}
+
+
+# Organisations
+
+
+@pytest.mark.parametrize("status", ["held", "pending", "confirmed", "completed", "cancelled"])
+def test_no_booking_is_made_across_organisations_whatever_its_status(world, status):
+    stranger = f.CustomerFactory()
+    now = timezone.now()
+    times = {"confirmed_at": now, "checked_in_at": now, "held_until": now}
+    times["ended_at"] = now if status == "cancelled" else None
+
+    for columns in ({"customer_id": stranger.pk}, {"organization_id": stranger.organization_id}):
+        with refused("bookings_booking_slot_is_bookable"):
+            copy(
+                world.booking,
+                id=f.some_id(),
+                reference="AAAAA-BBBBB",
+                status=status,
+                **times,
+                **columns,
+            )
+
+
+def test_bookings_and_customers_stay_in_their_organisation(world):
+    stranger = f.CustomerFactory()
+    with refused("bookings_booking_stays_in_its_organization"):
+        change(world.booking, customer_id=stranger.pk)
+    with refused("bookings_booking_stays_in_its_organization"):
+        change(world.booking, organization_id=stranger.organization_id)
+    with refused("bookings_customer_stays_in_its_organization"):
+        change(stranger, organization_id=world.organization.pk)

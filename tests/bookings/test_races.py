@@ -10,9 +10,10 @@ import pytest
 from django.db import IntegrityError
 from django.utils import timezone
 
+from audit.errors import constraint_name
 from bookings import codes, locks
-from bookings.models import Booking, Slot
-from bookings.services import bookings, check_in
+from bookings.models import Booking, Resource, Slot, User
+from bookings.services import bookings, check_in, organizations, slots
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -341,3 +342,47 @@ def test_of_check_in_and_cancellation_at_once_one_wins():
     assert len(won(outcomes)) == 1
     assert codes_of(outcomes)[0] in {"booking_cancelled", "booking_over"}
     assert_consistent()
+
+
+def test_a_resource_does_not_become_exclusive_while_its_slots_are_being_made():
+    resource = f.ResourceFactory(exclusive=False)
+    start = f.soon()
+
+    def offer():
+        return slots.create_slots(
+            resource=Resource.objects.get(pk=resource.pk),
+            periods=[(start, start + timedelta(hours=1))],
+            max_bookings=5,
+            max_units=5,
+            actor=f.SYSTEM,
+        )
+
+    def make_exclusive():
+        return Resource.objects.filter(pk=resource.pk).update(exclusive=True)
+
+    made, changed = interleave(offer, after='INSERT INTO "bookings_slot"', second=make_exclusive)
+
+    assert made == 1
+    assert constraint_name(changed) == "bookings_resource_with_slots_keeps_its_kind"
+    resource.refresh_from_db()
+    assert resource.exclusive is False
+
+
+def test_who_is_taken_out_of_one_organisation_and_into_another_stays_staff():
+    first = f.MembershipFactory(role="reviewer")
+    owner = f.MembershipFactory(organization=first.organization, role="owner")
+    other = f.OrganizationFactory()
+    f.MembershipFactory(organization=other, role="owner")
+    user = User.objects.get(pk=first.user_id)
+
+    interleave(
+        lambda: organizations.remove_member(membership=first, actor=f.actor_of(owner)),
+        after=(locks, "user"),
+        second=lambda: organizations.add_member(
+            organization=other, user=user, role="manager", actor=f.SYSTEM
+        ),
+    )
+
+    user.refresh_from_db()
+    assert user.is_staff is True
+    assert [m.organization for m in user.memberships.all()] == [other]

@@ -241,7 +241,10 @@ def test_cancelling_the_order_cancels_everything_in_it(order, approved):
     decide(decisions.cancel, order)
 
     order.refresh_from_db()
-    assert (order.status, order.decision_reason) == ("cancelled", "not received")
+    # An approval keeps its own words; why the order ended is on the bookings.
+    words = "" if approved else "not received"
+    assert (order.status, order.decision_reason) == ("cancelled", words)
+    assert {b.ended_reason for b in Booking.objects.all()} == {"not received"}
     assert statuses(Booking) == statuses(CartItem) == {"cancelled"}
     assert {s.taken_units for s in Slot.objects.all()} == {0}
     assert mails("transaction.cancelled").count() == 1
@@ -261,7 +264,8 @@ def test_cancelling_bookings_one_by_one_cancels_the_order_with_the_last(order, a
         assert_consistent()
 
     order.refresh_from_db()
-    assert (order.status, order.decision_reason) == ("cancelled", "ill")
+    assert (order.status, order.decision_reason) == ("cancelled", "" if approved else "ill")
+    assert {b.ended_reason for b in Booking.objects.all()} == {"ill"}
     assert statuses(CartItem) == {"cancelled"}
     assert statuses(Proof) == {"accepted" if approved else "rejected"}
 
@@ -360,6 +364,17 @@ def test_what_is_not_approved_or_paid_otherwise_is_not_paid_at_the_desk(method):
 
     with refusal(NotPayable):
         decide(decisions.take_payment, order)
+
+
+def test_nobody_marks_their_own_order_paid():
+    order = make_order("pay_on_arrival")
+    decide(decisions.approve, order)
+    desk = f.MembershipFactory(
+        organization=order.organization, role="front_desk", user=order.customer.user
+    )
+
+    with refusal(OwnTransaction):
+        decide(decisions.take_payment, order, actor=f.actor_of(desk))
 
 
 # The trail

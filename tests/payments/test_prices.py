@@ -7,11 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.models import Price
 from payments.prices import quote, rule_for
+from tests import factories as f
 
 BERLIN = "Europe/Berlin"
 D = Decimal
@@ -58,6 +60,9 @@ FITTING = [
     ({"until_time": time(12)}, False),
     ({"until_time": time(12, 1)}, True),
     ({"from_time": time(11), "until_time": time(13)}, True),
+    ({"from_time": time(11), "until_time": time(0)}, True),  # until the day is over
+    ({"from_time": time(13), "until_time": time(0)}, False),
+    ({"until_time": time(0)}, True),
     ({"valid_from": date(2027, 1, 4)}, True),
     ({"valid_from": date(2027, 1, 5)}, False),
     ({"valid_until": date(2027, 1, 4)}, True),
@@ -203,3 +208,16 @@ def test_whatever_the_order_of_the_prices_the_same_one_counts_and_it_fits(
     again = rule_for(slot_at(starts_at, zone), shuffled)
     assert again is not None
     assert (again.priority, again.created_at) == (found.priority, found.created_at)
+
+
+@pytest.mark.django_db
+def test_hours_past_midnight_are_refused_where_they_would_never_count():
+    made = f.PriceFactory.build(resource=f.ResourceFactory(), from_time=time(22))
+    made.organization = made.resource.organization
+    for until, passes in [(time(2), False), (time(22), False), (time(0), True), (time(23), True)]:
+        made.until_time = until
+        if passes:
+            made.full_clean()
+        else:
+            with pytest.raises(ValidationError, match="two prices"):
+                made.full_clean()
