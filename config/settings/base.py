@@ -90,10 +90,12 @@ TEMPLATES: list[dict[str, Any]] = [
 def database(url: str) -> dict[str, Any]:
     """The default database from its URL, with a pool and limits on every statement.
 
-    PgBouncer in transaction mode is supported: nothing here needs a session, and from 1.21 on it
-    keeps track of prepared statements (``max_prepared_statements``); without that, set
-    DATABASE_PREPARED_STATEMENTS to false.
+    PgBouncer in transaction mode is supported: nothing needs a session but the limits, which it
+    does not pass on. Give them to the role instead and set DATABASE_SESSION_LIMITS to false
+    (docs/operations.md). From 1.21 on it keeps track of prepared statements
+    (``max_prepared_statements``); without that, set DATABASE_PREPARED_STATEMENTS to false.
     """
+    command = sys.argv[1] if Path(sys.argv[0]).name == "manage.py" and sys.argv[1:] else ""
     settings: dict[str, Any] = environ.Env.db_url_config(url)
     settings["ENGINE"] = "django.db.backends.postgresql"
     options = settings.setdefault("OPTIONS", {})
@@ -102,13 +104,15 @@ def database(url: str) -> dict[str, Any]:
         "max_size": env.int("DATABASE_POOL_SIZE", 16),
         "timeout": env.float("DATABASE_POOL_TIMEOUT", 10),
     }
-    options["options"] = (
-        f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT_MS', 15_000)}"
-        f" -c lock_timeout={env.int('DATABASE_LOCK_TIMEOUT_MS', 10_000)}"
-        " -c idle_in_transaction_session_timeout=30000"
-    )
+    if env.bool("DATABASE_SESSION_LIMITS", True):
+        # An index on a large table takes longer than any request may.
+        longest = 0 if command == "migrate" else env.int("DATABASE_STATEMENT_TIMEOUT_MS", 15_000)
+        options["options"] = (
+            f"-c statement_timeout={longest}"
+            f" -c lock_timeout={env.int('DATABASE_LOCK_TIMEOUT_MS', 10_000)}"
+            f" -c idle_in_transaction_session_timeout={0 if command == 'migrate' else 30_000}"
+        )
     # Shown in pg_stat_activity, and in the trail for changes nobody put a name to.
-    command = sys.argv[1] if Path(sys.argv[0]).name == "manage.py" and sys.argv[1:] else ""
     options["application_name"] = f"holdfast {command or Path(sys.argv[0]).name}"[:60].strip()
     # How often a statement comes before PostgreSQL keeps its plan (audit/sql.py); None: never.
     options["prepare_threshold"] = 3 if env.bool("DATABASE_PREPARED_STATEMENTS", True) else None
