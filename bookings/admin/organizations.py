@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import structlog
+from allauth.account.internal.flows.password_reset import request_password_reset
+from allauth.account.models import EmailAddress
 from django import forms
-from django.contrib import admin
-from django.contrib.auth.password_validation import validate_password
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import (
-    UnfoldAdminEmailInputWidget,
-    UnfoldAdminPasswordWidget,
-    UnfoldAdminTextInputWidget,
-)
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
 from audit.admin.scope import staff_actor
 from bookings.admin.base import (
@@ -28,6 +27,8 @@ from bookings.admin.base import (
 )
 from bookings.models import Membership, Organization, Role, User
 from bookings.services import organizations as services
+
+log = structlog.get_logger("holdfast.admin")
 
 ROLE_COLOURS = {
     Role.OWNER.value: "primary",
@@ -67,12 +68,22 @@ class OrganizationAdmin(ScopedModelAdmin):
 
 
 class NewMemberForm(AuditedForm):
-    """Somebody joins: by e-mail address, with an account that exists or a new one."""
+    """Somebody joins: by e-mail address, with an account that exists or a new one.
+
+    Only who reads the mail of the address may ever sign in with the role: an account that exists
+    must have proven it, and a new one has no password until its owner follows a link.
+    """
+
+    #: Whether an account may join that has not proven its address; the operator answers for it.
+    trusted: ClassVar[bool] = False
 
     email = forms.EmailField(
         label=_("E-mail address"),
         widget=UnfoldAdminEmailInputWidget,
-        help_text=_("Of their account; if there is none, one is made."),
+        help_text=_(
+            "Of their account. If there is none, one is made, and they get an e-mail with a link"
+            " to choose their password."
+        ),
     )
     name = forms.CharField(
         label=_("Name"),
@@ -80,13 +91,6 @@ class NewMemberForm(AuditedForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text=_("For a new account."),
-    )
-    password = forms.CharField(
-        label=_("First password"),
-        required=False,
-        strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("For a new account; they change it after signing in."),
     )
 
     class Meta:
@@ -96,31 +100,66 @@ class NewMemberForm(AuditedForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         email = cleaned.get("email")
-        user = User.objects.filter(email__iexact=email).first() if email else None
-        if user is None and email:
-            if not cleaned.get("password"):
-                raise ValidationError(
-                    {
-                        "password": gettext(
-                            "There is no account with this address: give it a first password."
-                        )
-                    }
-                )
-            try:
-                validate_password(
-                    cleaned["password"], User(email=email, name=cleaned.get("name", ""))
-                )
-            except ValidationError as error:
-                self.add_error("password", error)
-        elif user is not None and not user.is_active:
+        self.user = account_of(email) if email else None
+        if self.user is None or email is None:
+            return cleaned
+        if not self.user.is_active:
             raise ValidationError({"email": gettext("This account is closed.")})
+        if not (self.trusted or confirmed(self.user, email) or nobody_can_sign_in(self.user)):
+            raise ValidationError(
+                {
+                    "email": gettext(
+                        "This address was never confirmed. Ask them to confirm it first."
+                    )
+                }
+            )
         organization = cleaned.get("organization")
-        if user and organization and user.memberships.filter(organization=organization).exists():
+        if organization and self.user.memberships.filter(organization=organization).exists():
             raise ValidationError(
                 {"email": gettext("They work here already: open them in the list instead.")}
             )
-        self.user = user
         return cleaned
+
+
+def account_of(email: str) -> User | None:
+    """Whose address this is: of their account, or another that they have confirmed."""
+    found = User.objects.filter(email__iexact=email).first()
+    if found is None:
+        other = EmailAddress.objects.filter(email__iexact=email, verified=True).first()
+        found = other.user if other else None
+    return found
+
+
+def confirmed(user: User, email: str) -> bool:
+    """Whether they have shown that they read the mail of this address."""
+    mine = EmailAddress.objects.filter(user=user, email__iexact=email, verified=True)
+    return bool(mine.exists())
+
+
+def nobody_can_sign_in(user: User) -> bool:
+    """Whether it is an account without a password, made here and not yet taken over."""
+    return not user.has_usable_password()
+
+
+def invite(request: HttpRequest, user: User) -> None:
+    """Mail them a link to choose a password, and tell the person at the form."""
+    try:
+        request_password_reset(request, user.email, [user], None)
+    except OSError as error:  # the mail server's trouble does not undo the colleague
+        log.warning("invitation_failed", user=str(user.pk), error=type(error).__name__)
+        messages.warning(
+            request,
+            gettext(
+                "They were added, but the e-mail to %s could not be sent. They can ask for one"
+                " themselves: with “Forgot password” on the sign-in page."
+            )
+            % user.email,
+        )
+    else:
+        messages.info(
+            request,
+            gettext("An e-mail with a link to choose a password was sent to %s.") % user.email,
+        )
 
 
 class MemberForm(AuditedForm):
@@ -144,16 +183,18 @@ class MembershipAdmin(ScopedModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm]:
-        if obj is None:
-            kwargs["form"] = NewMemberForm
-        return super().get_form(request, obj, change=change, **kwargs)
+        if obj is not None:
+            return super().get_form(request, obj, change=change, **kwargs)
+        made = super().get_form(request, obj, change=change, **{**kwargs, "form": NewMemberForm})
+        made.trusted = person(request).is_superuser  # type: ignore[attr-defined]
+        return made
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"role": Role.FRONT_DESK, **super().get_changeform_initial_data(request)}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return ("organization", "email", "name", "password", "role")
+            return ("organization", "email", "name", "role")
         return ("user", "organization", "role")
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
@@ -161,10 +202,9 @@ class MembershipAdmin(ScopedModelAdmin):
         if change:
             user = obj.user
         else:
-            typed = form.cleaned_data
-            user = form.user or User.objects.create_user(
-                typed["email"], password=typed["password"], name=typed["name"]
-            )
+            user = form.user or self._new_account(form.cleaned_data)
+            if nobody_can_sign_in(user):
+                transaction.on_commit(lambda: invite(request, user))
         made = services.add_member(
             organization=obj.organization,
             user=user,
@@ -173,6 +213,13 @@ class MembershipAdmin(ScopedModelAdmin):
             reason=form.cleaned_data.get("change_reason", ""),
         )
         obj.pk, obj.user = made.pk, user
+
+    @staticmethod
+    def _new_account(typed: dict[str, Any]) -> User:
+        """An account that nobody can sign in to before its address is proven."""
+        made = User.objects.create_user(typed["email"], password=None, name=typed["name"])
+        EmailAddress.objects.create(user=made, email=made.email, primary=True, verified=False)
+        return made
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         services.remove_member(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
@@ -386,53 +387,121 @@ def member_form(venue, **changes) -> dict:
     return {"organization": str(venue.organization.pk), "role": "reviewer", **changes}
 
 
-def test_a_new_colleague_gets_an_account_a_role_and_the_admin(venue):
+def test_a_new_colleague_gets_an_account_a_role_and_a_link_to_choose_a_password(venue, mailoutbox):
     user = staff(venue, "owner")
 
     response = signed_in(user).post(
-        add(Membership),
-        member_form(
-            venue, email="New@Example.com", name="New Colleague", password="a long first one 7"
-        ),
+        add(Membership), member_form(venue, email="New@Example.com", name="New Colleague")
     )
 
     assert response.status_code == 302, response.context["errors"]
     made = User.objects.get(email="new@example.com")
     assert (made.name, made.is_staff, made.is_superuser) == ("New Colleague", True, False)
-    assert made.check_password("a long first one 7")
+    assert not made.has_usable_password()
+    address = EmailAddress.objects.get(user=made)
+    assert (address.email, address.primary, address.verified) == ("new@example.com", True, False)
     membership = made.memberships.get()
     assert (membership.role, membership.organization_id) == ("reviewer", venue.organization.pk)
     assert newest(membership).actor_id == user.pk
     assert newest(made).actor_id == user.pk
+    [mail] = mailoutbox
+    assert mail.to == ["new@example.com"]
+    assert "/account/password/reset/key/" in mail.body
 
 
-def test_somebody_with_an_account_joins_and_keeps_their_password(venue):
-    client = as_role(venue, "owner")
-    user = venue.customer.user
+def test_a_password_that_an_owner_types_for_a_colleague_opens_nothing(venue, client):
+    as_role(venue, "owner").post(
+        add(Membership),
+        member_form(venue, email="new@example.com", password="a long first one 7"),
+    )
 
     client.post(
-        add(Membership), member_form(venue, email=user.email, password="never used at all 1")
+        reverse("admin:login"),
+        {"username": "new@example.com", "password": "a long first one 7"},
     )
+
+    assert User.objects.get(email="new@example.com").is_staff
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_colleague_joins_although_the_mail_server_is_away(venue, monkeypatch):
+    def away(*args, **kwargs):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("django.core.mail.message.EmailMessage.send", away)
+
+    response = as_role(venue, "owner").post(
+        add(Membership), member_form(venue, email="new@example.com"), follow=True
+    )
+
+    assert User.objects.get(email="new@example.com").memberships.exists()
+    assert "could not be sent" in " ".join(map(str, response.context["messages"]))
+
+
+def test_somebody_with_a_confirmed_account_joins_and_keeps_their_password(venue, mailoutbox):
+    user = venue.customer.user
+    EmailAddress.objects.create(user=user, email=user.email, verified=True)
+
+    as_role(venue, "owner").post(add(Membership), member_form(venue, email=user.email.upper()))
 
     user.refresh_from_db()
     assert user.is_staff
     assert user.check_password(f.PASSWORD)
     assert user.memberships.get().role == "reviewer"
+    assert mailoutbox == []
 
 
-@pytest.mark.parametrize(
-    ("typed", "field"),
-    [
-        ({"email": "new@example.com"}, "password"),
-        ({"email": "new@example.com", "password": "123"}, "password"),
-        ({"email": "not an address", "password": "a long first one 7"}, "email"),
-    ],
-)
-def test_a_colleague_that_cannot_be_made_is_refused(venue, typed, field):
-    response = as_role(venue, "owner").post(add(Membership), member_form(venue, **typed))
+@pytest.mark.parametrize("rows", ["none", "unverified", "another address"])
+def test_an_account_whose_address_nobody_confirmed_does_not_become_staff(venue, rows):
+    user = venue.customer.user
+    if rows == "unverified":
+        EmailAddress.objects.create(user=user, email=user.email, verified=False)
+    if rows == "another address":
+        EmailAddress.objects.create(user=user, email="elsewhere@example.com", verified=True)
 
-    assert field in response.context["adminform"].form.errors
-    assert not User.objects.filter(email="new@example.com").exists()
+    response = as_role(venue, "owner").post(add(Membership), member_form(venue, email=user.email))
+
+    user.refresh_from_db()
+    assert "never confirmed" in str(response.context["adminform"].form.errors["email"])
+    assert not user.is_staff
+    assert not user.memberships.exists()
+
+
+def test_a_superuser_answers_for_an_account_that_is_not_confirmed(venue):
+    user = venue.customer.user
+
+    signed_in(superuser()).post(add(Membership), member_form(venue, email=user.email))
+
+    user.refresh_from_db()
+    assert user.is_staff
+
+
+def test_somebody_who_never_followed_the_link_is_invited_once_more(venue, foreign, mailoutbox):
+    as_role(venue, "owner").post(add(Membership), member_form(venue, email="new@example.com"))
+    as_role(foreign, "owner").post(add(Membership), member_form(foreign, email="new@example.com"))
+
+    made = User.objects.get(email="new@example.com")
+    assert made.memberships.count() == 2
+    assert [mail.to for mail in mailoutbox] == [["new@example.com"]] * 2
+
+
+def test_a_further_confirmed_address_leads_to_the_account_that_has_it(venue):
+    user = venue.customer.user
+    EmailAddress.objects.create(user=user, email="second@example.com", verified=True)
+
+    as_role(venue, "owner").post(add(Membership), member_form(venue, email="second@example.com"))
+
+    assert user.memberships.get().role == "reviewer"
+    assert not User.objects.filter(email="second@example.com").exists()
+
+
+def test_a_colleague_without_a_proper_address_is_refused(venue):
+    response = as_role(venue, "owner").post(
+        add(Membership), member_form(venue, email="not an address")
+    )
+
+    assert "email" in response.context["adminform"].form.errors
+    assert venue.organization.memberships.count() == 1
 
 
 def test_a_manager_sees_the_staff_and_changes_nobody(venue):
