@@ -1,6 +1,9 @@
 """Who may open which page: every role, every page (F1, F3, promise 8)."""
 
+import uuid
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from tests import factories as f
@@ -100,6 +103,52 @@ def test_a_wrong_password_says_nothing_about_the_account(venue, client):
         response = client.post(reverse("admin:login"), {"username": email, "password": "wrong"})
         assert "do not fit together" in response.content.decode()
         assert "customer&#x27;s" not in response.content.decode()
+
+
+def sign_in(email, password, address="203.0.113.1"):
+    return Client(REMOTE_ADDR=address).post(
+        reverse("admin:login"), {"username": email, "password": password, "next": "/admin/"}
+    )
+
+
+def never_seen(venue):
+    """Somebody whose address no earlier run has counted."""
+    return f.MembershipFactory(
+        organization=venue.organization,
+        user__email=f"{uuid.uuid4()}@example.com",
+        user__is_staff=True,
+    ).user
+
+
+def test_passwords_cannot_be_guessed_at_the_staff_door(venue, foreign):
+    user, other = never_seen(venue), foreign.membership.user
+
+    guesses = [sign_in(user.email, "wrong", f"203.0.113.{n}") for n in range(6)]
+
+    assert [("Too many" in g.content.decode()) for g in guesses] == [False] * 5 + [True]
+    right = sign_in(user.email, f.PASSWORD, "203.0.113.77")
+    assert right.status_code == 200
+    assert "Too many" in right.content.decode()
+    assert "sessionid" not in right.cookies
+    assert sign_in(other.email, f.PASSWORD, "203.0.113.77").status_code == 302
+
+
+def test_wrong_passwords_count_at_both_doors_together(venue):
+    user = never_seen(venue)
+    for n in range(5):
+        Client(REMOTE_ADDR=f"203.0.113.{n}").post(
+            "/_allauth/app/v1/auth/login",
+            {"email": user.email, "password": "wrong"},
+            content_type="application/json",
+        )
+
+    assert sign_in(user.email, f.PASSWORD).status_code == 200
+
+
+def test_right_passwords_are_not_counted(venue):
+    user = venue.membership.user
+
+    assert {sign_in(user.email, f.PASSWORD).status_code for _ in range(12)} == {302}
 
 
 def test_staff_sign_in_and_land_on_the_dashboard(venue, client):
