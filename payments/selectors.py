@@ -104,8 +104,15 @@ def _items() -> QuerySet[CartItem]:
 
 
 def items_of(transaction: CartTransaction) -> list[CartItem]:
-    """The items of one transaction, with their bookings."""
-    items = list(_items().filter(transaction=transaction))
+    """The items of one transaction, with their bookings; those a service has just locked are
+    taken as they are, without their codes."""
+    if transaction.locked_bookings is None:
+        items = list(_items().filter(transaction=transaction))
+    else:
+        known = {b.pk: b for b in transaction.locked_bookings}
+        items = list(CartItem.objects.filter(transaction=transaction).order_by("created_at", "pk"))
+        for item in items:
+            item.booking = known[item.booking_id]
     for item in items:
         item.transaction = transaction
     return items

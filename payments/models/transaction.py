@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.history import Trail
 from audit.ids import uuid7
 from audit.triggers import BumpVersion, FollowLifecycle
-from bookings.models import Customer, Organization
+from bookings.models import Booking, Customer, Organization
 from bookings.models.booking import new_reference
 from payments.lifecycle import (
     METHOD_STATUSES,
@@ -67,6 +69,9 @@ class CartTransaction(models.Model):
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     history = Trail()
+
+    # The bookings a service locked and changed with this row, so that showing it needs no second read.
+    locked_bookings: Sequence[Booking] | None = None
 
     class Meta:
         verbose_name = _("transaction")

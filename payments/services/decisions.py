@@ -59,6 +59,7 @@ def approve(
         _not_own(found, actor)
         _has_proof(found)
         op.rows = approve_locked(found, bookings, actor=actor, now=now, reason=reason)
+        found.locked_bookings = bookings
     return found
 
 
@@ -124,6 +125,7 @@ def reject(
             [notices.to_customer("transaction.rejected", found, pending, reason=reason)]
         )
         op.rows = 1 + 2 * len(pending)
+        found.locked_bookings = bookings
     return found
 
 
@@ -162,6 +164,7 @@ def cancel(
         found.refresh_from_db()
         outbox.emit_many([notices.to_customer("transaction.cancelled", found, live, reason=reason)])
         op.rows = 1 + 2 * len(live)
+        found.locked_bookings = bookings
     return found
 
 

@@ -73,7 +73,8 @@ def test_the_file_is_kept_as_it_was_examined():
 
     proof = f.submit_proof(order)
 
-    content = proof.file.read()
+    with proof.file.open() as opened:
+        content = opened.read()
     clean = files.examine(f.png(), "transfer.png")
     assert content == clean.content
     assert (proof.size, proof.sha256) == (len(content), clean.sha256)
