@@ -124,9 +124,9 @@ def cancel(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: boo
         outbox.emit_many([notices.to_customer("booking.cancelled", b, reason=reason) for b in told])
 
 
-def expire(bookings: Sequence[Booking], *, now: datetime, reason: str) -> None:
+def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
     """A hold or a request ran out; seats go back. Requests are told, holds are not."""
-    told = [b for b in bookings if b.status == BookingStatus.PENDING]
+    told = [b for b in bookings if b.status == BookingStatus.PENDING] if tell else []
     _move(bookings, "expire", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
         outbox.emit_many([notices.to_customer("booking.expired", b, reason=reason) for b in told])

@@ -38,6 +38,8 @@ CELERY_BEAT_SCHEDULE = {
     "relay-outbox": tick("audit.tasks.relay_outbox", 10, expires=10),
     # Give back seats that nobody asked for since their hold ran out.
     "expire-holds": tick("bookings.tasks.expire_holds", MINUTE, expires=MINUTE),
+    # End what was not paid in time.
+    "expire-unpaid": tick("payments.tasks.expire_unpaid", 10 * MINUTE, expires=10 * MINUTE),
     # Close bookings whose time is over.
     "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
     # Delete uploads whose database work failed.

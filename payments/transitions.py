@@ -9,9 +9,14 @@ from typing import Any
 
 from django.db.models import F
 
+from audit import outbox
 from audit.context import Actor
+from bookings import transitions as booking_transitions
+from bookings.lifecycle import ENDED, BookingStatus
+from bookings.models import Booking
+from payments import notices
 from payments.errors import AlreadyDecided
-from payments.lifecycle import PROOF, TRANSACTION, ProofStatus
+from payments.lifecycle import PROOF, TRANSACTION, PaymentMethod, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
 
 
@@ -55,6 +60,40 @@ def touch(transaction: CartTransaction) -> None:
     """Make it a new version: who read it before has not seen all that belongs to it now."""
     CartTransaction.objects.filter(pk=transaction.pk).update(version=F("version") + 1)
     transaction.version += 1
+
+
+def is_overdue(transaction: CartTransaction, *, now: datetime) -> bool:
+    """Whether a transaction waits for its customer, and its deadline has passed.
+
+    Under review no clock runs; without a deadline it never does.
+    """
+    return (
+        transaction.status == TransactionStatus.PENDING
+        and transaction.due_at is not None
+        and transaction.due_at <= now
+    )
+
+
+def requests_in(bookings: Sequence[Booking]) -> list[Booking]:
+    """The bookings that expire with their transaction; none, if one of them went further."""
+    live = [b for b in bookings if b.status not in ENDED]
+    return live if all(b.status == BookingStatus.PENDING for b in live) else []
+
+
+def expire(transaction: CartTransaction, requests: Sequence[Booking], *, now: datetime) -> None:
+    """An overdue transaction ends with all that was requested in it; one message goes out.
+
+    Args:
+        requests: what ``requests_in`` says of its locked bookings, at least one.
+    """
+    paid_first = transaction.payment_method == PaymentMethod.PAY_NOW
+    reason = "Not paid in time." if paid_first else "Not confirmed in time."
+    # The last booking takes the transaction with it (payments/receivers.py).
+    booking_transitions.expire(requests, now=now, reason=reason, tell=False)
+    transaction.refresh_from_db(fields=["status", "version", "decision_reason", "ended_at"])
+    outbox.emit_many(
+        [notices.to_customer("transaction.expired", transaction, requests, reason=reason)]
+    )
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

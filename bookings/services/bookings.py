@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from audit.context import Actor, audited
 from audit.errors import StaleVersion
+from audit.observability import sweeps
 from audit.observability.operations import operation
+from audit.observability.sweeps import Failures
 from bookings import locks, transitions
 from bookings.errors import BookingOver
-from bookings.lifecycle import BOOKING
+from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking
+
+EXPIRE_HOLDS, COMPLETE = "hold.expire", "booking.complete"  # as the log and alerts name them
+RAN_OUT = "The hold ran out."
 
 
 def cancel(
@@ -60,25 +66,88 @@ def check_version(row: object, version: int | None) -> None:
         )
 
 
-def expire_holds(*, actor: Actor, now: datetime, batch: int = 200) -> int:
+def expire_holds(
+    *, actor: Actor, now: datetime, batch: int = 200, failed: Failures | None = None
+) -> int:
     """Give the seats of overdue holds back, one batch (D7).
 
     Safe to run twice, in parallel and in the middle of anything: it passes over slots that
     somebody has locked. Holds past their deadline count as free even before this runs.
+    A hold that the database refuses to expire does not keep the others.
+
+    Args:
+        failed: holds to pass over; those that fail now are added.
 
     Returns:
-        How many bookings it expired; call again until it is 0.
+        How many bookings it expired; call again until it is 0 and nothing more has failed.
     """
-    with transaction.atomic(savepoint=False), audited(actor, reason="The hold ran out."):
-        slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch)
-        overdue = locks.overdue_holds(slot_ids, now=now) if slot_ids else []
-        transitions.expire(overdue, now=now, reason="The hold ran out.")
-    return len(overdue)
+    failed = {} if failed is None else failed
+
+    def find() -> list[Booking]:
+        slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch, skip=failed)
+        return locks.overdue_holds(slot_ids, now=now, skip=failed) if slot_ids else []
+
+    return _sweep(
+        EXPIRE_HOLDS,
+        find=find,
+        is_due=lambda b: (
+            b.status == BookingStatus.HELD and b.held_until is not None and b.held_until <= now
+        ),
+        step=lambda found: transitions.expire(found, now=now, reason=RAN_OUT),
+        actor=actor,
+        reason=RAN_OUT,
+        failed=failed,
+    )
 
 
-def complete_bookings(*, actor: Actor, now: datetime, batch: int = 500) -> int:
-    """Complete checked-in bookings whose slot has ended, one batch; returns how many."""
-    with transaction.atomic(savepoint=False), audited(actor):
-        done = locks.finished_bookings(before=now, limit=batch)
-        transitions.complete(done, now=now)
-    return len(done)
+def complete_bookings(
+    *, actor: Actor, now: datetime, batch: int = 500, failed: Failures | None = None
+) -> int:
+    """Complete checked-in bookings whose slot has ended, one batch; returns how many.
+
+    Args:
+        failed: bookings to pass over; those that fail now are added.
+    """
+    failed = {} if failed is None else failed
+    return _sweep(
+        COMPLETE,
+        find=lambda: locks.finished_bookings(before=now, limit=batch, skip=failed),
+        is_due=lambda b: b.status == BookingStatus.CHECKED_IN and b.slot.ends_at <= now,
+        step=lambda found: transitions.complete(found, now=now),
+        actor=actor,
+        reason="",
+        failed=failed,
+    )
+
+
+def _sweep(
+    name: str,
+    *,
+    find: Callable[[], list[Booking]],
+    is_due: Callable[[Booking], bool],
+    step: Callable[[list[Booking]], None],
+    actor: Actor,
+    reason: str,
+    failed: Failures,
+) -> int:
+    """Take a step with all that ``find`` locks; if the database refuses, with one at a time."""
+    slot_of: dict[uuid.UUID, uuid.UUID] = {}
+    try:
+        with transaction.atomic(), audited(actor, reason=reason):
+            found = find()
+            slot_of = {b.pk: b.slot_id for b in found}
+            step(found)
+        return len(found)
+    except DatabaseError as error:
+        if isinstance(error, OperationalError) or not slot_of:
+            raise  # no row is to blame
+
+    def alone(booking_id: uuid.UUID) -> bool:
+        with transaction.atomic(), audited(actor, reason=reason):
+            # The locks went with the batch: look again.
+            free = locks.slots_nobody_holds([slot_of[booking_id]])
+            found = [b for b in locks.bookings([booking_id]) if b.slot_id in free and is_due(b)]
+            step(found)
+        return bool(found)
+
+    return sweeps.each(name, slot_of, alone, failed=failed, blame=DatabaseError)

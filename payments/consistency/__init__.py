@@ -1,10 +1,11 @@
 """What must hold of carts, transactions and proofs, and what is done where it does not (A9, A10).
 
-``agreement`` asks whether transaction, items and bookings say the same; ``links`` whether rows
-belong together; ``money`` whether sums and payments are right; ``proofs`` whether files are
-there. docs/runbook.md has a section for each check.
+``agreement`` asks whether transaction, items and bookings say the same; ``deadlines`` whether
+what is overdue has ended; ``links`` whether rows belong together; ``money`` whether sums and
+payments are right; ``proofs`` whether files are there. docs/runbook.md has a section for each
+check.
 """
 
-from payments.consistency import agreement, links, money, proofs
+from payments.consistency import agreement, deadlines, links, money, proofs
 
-__all__ = ["agreement", "links", "money", "proofs"]
+__all__ = ["agreement", "deadlines", "links", "money", "proofs"]

@@ -1,19 +1,26 @@
 """Holds, cancellation, expiry, completion and what is left of a slot (A1, A7, B3, B11, D7)."""
 
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from audit.errors import NotFound, StaleVersion
 from audit.models import OutboxEvent
-from bookings import selectors
+from audit.observability import sweeps
+from bookings import selectors, tasks
 from bookings.errors import BookingOver, SlotFull
 from bookings.lifecycle import BOOKING
 from bookings.models import Booking
 from bookings.models.booking import ALPHABET, new_reference
 from bookings.services import bookings
 from tests import factories as f
+from tests.corruption import corrupt
+from tests.faults import raising, striking
 from tests.invariants import assert_consistent, everything, refusal
 
 pytestmark = pytest.mark.django_db
@@ -235,6 +242,149 @@ def test_a_hold_that_ran_out_is_the_system_s_doing_in_the_trail():
 
     line = Booking.history.latest()
     assert (line.actor_kind, line.history_change_reason) == ("system", "The hold ran out.")
+
+
+# Sweeps that meet a row they cannot change
+
+
+def poison(booking):
+    """Its slot says that nobody is in it, so that nobody can be taken out."""
+    corrupt(
+        "UPDATE bookings_slot SET taken_bookings = 0, taken_units = 0 WHERE id = %s",
+        [booking.slot_id],
+    )
+
+
+def statuses(rows):
+    return [Booking.objects.get(pk=b.pk).status for b in rows]
+
+
+def finished():
+    """A checked-in booking whose slot has ended."""
+    slot = f.make_slot()
+    f.check_out(f.CustomerFactory(organization=slot.organization), slot)
+    booking = Booking.objects.get(slot=slot)
+    corrupt(
+        "UPDATE bookings_booking SET status = 'checked_in', checked_in_at = now() WHERE id = %s",
+        [booking.pk],
+    )
+    corrupt(
+        "UPDATE bookings_slot SET starts_at = starts_at - interval '90 d', ends_at = ends_at"
+        " - interval '90 d', busy_from = busy_from - interval '90 d', busy_until = busy_until"
+        " - interval '90 d' WHERE id = %s",
+        [slot.pk],
+    )
+    return booking
+
+
+SWEEPS = [
+    (lambda: held(15), bookings.expire_holds, tasks.expire_holds, ("held", "expired")),
+    (
+        finished,
+        bookings.complete_bookings,
+        tasks.complete_bookings,
+        ("checked_in", "completed"),
+    ),
+]
+each_sweep = pytest.mark.parametrize(
+    ("make", "sweep", "task", "status"), SWEEPS, ids=["holds", "completion"]
+)
+
+
+@each_sweep
+def test_one_booking_that_cannot_be_changed_does_not_keep_the_others(make, sweep, task, status):
+    rows = [make() for _ in range(4)]
+    poison(rows[1])
+    failed: dict[Any, str] = {}
+
+    assert sweep(actor=f.SYSTEM, now=timezone.now(), failed=failed) == 3
+
+    before, after = status
+    assert statuses(rows) == [after, before, after, after]
+    assert failed == {rows[1].pk: "IntegrityError"}
+    line = Booking.history.filter(id=rows[0].pk).latest("history_id")
+    assert (line.status, line.actor_label) == (after, f.SYSTEM.label)
+
+
+@each_sweep
+def test_bookings_that_cannot_be_changed_do_not_fill_every_batch(
+    make, sweep, task, status, monkeypatch
+):
+    rows = [make() for _ in range(4)]
+    for row in rows[:3]:
+        poison(row)
+    monkeypatch.setattr(bookings, sweep.__name__, partial(sweep, batch=2))
+
+    assert task() == 1
+
+    before, after = status
+    assert statuses(rows) == [before, before, before, after]
+
+
+@each_sweep
+def test_administrators_are_told_once_which_cannot_be_changed(make, sweep, task, status, settings):
+    settings.ADMIN_ALERT_EMAILS = ["admin@example.com"]
+    rows = [make() for _ in range(3)]
+    poison(rows[0])
+    poison(rows[2])
+
+    assert [task(), task()] == [1, 0]
+
+    (alert,) = OutboxEvent.objects.filter(kind="operation.failed")
+    assert alert.recipients[0]["address"] == "admin@example.com"
+    assert set(alert.payload["failed"]) == {str(rows[0].pk), str(rows[2].pk)}
+
+
+@each_sweep
+def test_the_log_names_the_row_and_the_constraint_and_no_person(make, sweep, task, status):
+    row = make()
+    poison(row)
+
+    with capture_logs() as lines:
+        task()
+
+    (line,) = [x for x in lines if x["event"] == "sweep_row_failed"]
+    assert (line["row"], line["error_code"]) == (str(row.pk), "IntegrityError")
+    assert line["constraint"].startswith("bookings_slot_")
+    assert row.customer.name not in str(line)
+    assert row.customer.email not in str(line)
+
+
+@each_sweep
+def test_a_database_in_trouble_stops_the_sweep_and_blames_no_booking(make, sweep, task, status):
+    rows = [make() for _ in range(2)]
+    failed: dict[Any, str] = {}
+
+    with (
+        refusal(OperationalError, "ill"),
+        striking(5, raising(OperationalError("the database is ill"))),
+    ):
+        sweep(actor=f.SYSTEM, now=timezone.now(), failed=failed)
+
+    assert failed == {}
+    assert statuses(rows) == [status[0]] * 2
+
+
+@each_sweep
+def test_the_second_look_leaves_alone_what_somebody_ended_meanwhile(
+    make, sweep, task, status, monkeypatch
+):
+    rows = [make() for _ in range(2)]
+    poison(rows[0])
+    original = sweeps.each
+
+    def each(name, ids, act, **kwargs):
+        corrupt(
+            "UPDATE bookings_booking SET status = 'cancelled', ended_at = now() WHERE id = %s",
+            [rows[1].pk],
+        )
+        return original(name, ids, act, **kwargs)
+
+    monkeypatch.setattr(sweeps, "each", each)
+
+    assert sweep(actor=f.SYSTEM, now=timezone.now()) == 0
+
+    assert statuses(rows) == [status[0], "cancelled"]
 
 
 # What is left

@@ -487,6 +487,55 @@ def test_what_was_approved_past_the_policy_is_named(customer, court, healthy):
     assert fix("payments.unpaid_approved") == dict.fromkeys(named, "needs_review")
 
 
+# -- deadlines ----------------------------------------------------------------------------------
+
+
+def test_what_was_not_paid_in_time_is_named_and_expires(customer, court, healthy):
+    late, waits, reviewed, endless = (order(customer, court, 2) for _ in range(4))
+    with_file(reviewed)
+    for made, due in ((late, "31 min"), (waits, "29 min"), (reviewed, "9 days")):
+        corrupt(
+            "UPDATE payments_carttransaction SET due_at = now() - %s::interval WHERE id = %s",
+            [due, made.pk],
+        )
+    corrupt("UPDATE payments_carttransaction SET due_at = NULL WHERE id = %s", [endless.pk])
+
+    assert check("payments.unpaid_overdue") == {str(late.pk)}
+    assert fix("payments.unpaid_overdue") == {str(late.pk): "fixed"}
+
+    assert statuses(late) == ("expired", {"expired"}, {"expired"})
+    assert statuses(waits) == ("pending", {"pending"}, {"checked_out"})
+    assert OutboxEvent.objects.filter(kind="transaction.expired").count() == 1
+    line = last_line(late)
+    assert (line.actor_label, line.status) == ("auditor", "expired")
+    assert line.history_change_reason == "consistency: payments.unpaid_overdue"
+    assert fix("payments.unpaid_overdue") == {}
+
+
+def test_a_wrong_counter_does_not_keep_what_is_overdue(customer, court, healthy):
+    late = order(customer, court, 2)
+    set_transaction(late, "pending", ", due_at = now() - interval '1 h'")
+    slots = [b.slot_id for b in bookings_of(late)]
+    corrupt("UPDATE bookings_slot SET taken_bookings = 0 WHERE id = ANY (%s)", [slots])
+
+    assert fix("payments.unpaid_overdue") == {str(late.pk): "fixed"}
+
+    assert statuses(late) == ("expired", {"expired"}, {"expired"})
+    assert check_rows() == set()
+
+
+def test_what_is_overdue_and_half_confirmed_is_left_to_people(customer, court, healthy):
+    late = order(customer, court, 2)
+    set_transaction(late, "pending", ", due_at = now() - interval '1 h'")
+    set_booking(bookings_of(late)[0], "confirmed", ", confirmed_at = now()")
+    before = same(late, *bookings_of(late))
+
+    assert check("payments.unpaid_overdue") == {str(late.pk)}
+    assert fix("payments.unpaid_overdue") == {str(late.pk): "needs_review"}
+
+    assert same(late, *bookings_of(late)) == before
+
+
 # -- proofs -------------------------------------------------------------------------------------
 
 

@@ -15,10 +15,10 @@ from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings.models import Booking, CheckInCode
 from bookings.services import bookings
-from payments import files, locks
+from payments import files, locks, transitions
 from payments.errors import AlreadyDecided, CartEmpty
 from payments.models import CartItem, CartTransaction, Proof
-from payments.services import carts, checkout, decisions, proofs
+from payments.services import carts, checkout, decisions, expiry, proofs
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -322,6 +322,117 @@ def test_control_without_locks_two_uploads_both_find_room_for_themselves(setting
         two_uploads_and_room_for_one(settings)
 
     assert Proof.objects.count() == 2
+
+
+# The end of the time to pay ∥ a proof ∥ an approval
+
+
+def unpaid(count=2):
+    """An order that may be approved without a proof."""
+    transaction = checked_out(count, proof=False)
+    f.PolicyFactory(organization=transaction.organization, proof_required=False)
+    return transaction
+
+
+def expiring(transaction):
+    return lambda: expiry.expire_unpaid(actor=f.SYSTEM, now=transaction.due_at)
+
+
+def submitting(transaction):
+    return lambda: f.submit_proof(transaction)
+
+
+def test_an_order_expires_or_is_paid_or_approved_and_never_two_of_it():
+    for _ in range(5):
+        transaction = unpaid()
+
+        expired, *others = race(
+            expiring(transaction), submitting(transaction), approving(transaction)
+        )
+
+        transaction.refresh_from_db()
+        assert set(codes_of(others)) <= {"already_decided"}
+        if expired:
+            assert transaction.status == "expired"
+            assert len(lost(others)) == 2
+        else:
+            assert transaction.status in {"under_review", "approved"}
+            assert won(others)
+        assert_consistent()
+
+
+def test_four_sweeps_at_once_expire_each_order_once():
+    orders = [checked_out(proof=False) for _ in range(5)]
+    last = max(orders, key=lambda t: t.due_at)
+
+    outcomes = race(*[expiring(last)] * 4)
+
+    assert sum(outcomes) == 5
+    assert events("transaction.expired") == 5
+    assert CartTransaction.history.filter(status="expired").count() == 5
+    assert_consistent()
+
+
+def expiry_and(act):
+    transaction = unpaid()
+    return interleave(
+        expiring(transaction), after=(transitions, "is_overdue"), second=act(transaction)
+    )
+
+
+@pytest.mark.parametrize("act", [submitting, approving])
+def test_who_pays_or_approves_what_is_just_expiring_waits_and_is_told(act):
+    first, second = expiry_and(act)
+
+    assert first == 1
+    assert second.code == "already_decided"
+    assert CartTransaction.objects.get().status == "expired"
+    assert events("transaction.expired") == 1
+    assert_consistent()
+
+
+def test_a_sweep_waits_for_the_upload_and_then_leaves_the_order_alone():
+    transaction = unpaid()
+
+    first, second = interleave(
+        submitting(transaction), after=(proofs, "_check_quota"), second=expiring(transaction)
+    )
+
+    assert isinstance(first, Proof)
+    assert second == 0
+    assert CartTransaction.objects.get().status == "under_review"
+    assert_consistent()
+
+
+def test_control_without_locks_an_order_expires_right_after_its_proof_was_received():
+    with locks_off():
+        first, second = expiry_and(submitting)
+
+    assert first == 1
+    assert isinstance(second, Proof)
+    assert events("proof.received") == events("transaction.expired") == 1
+    assert CartTransaction.objects.get().status == "expired"
+
+
+def test_without_locks_the_lifecycle_still_refuses_to_expire_what_was_approved():
+    with locks_off():
+        first, second = expiry_and(approving)
+
+    assert first == 0
+    assert second.status == "approved"
+    assert CartTransaction.objects.get().status == "approved"
+    assert events("transaction.expired") == 0
+    assert_consistent()
+
+
+def test_control_without_locks_and_triggers_an_order_is_approved_and_its_bookings_expire():
+    with without(BOOKING_MOVES, ITEM_MOVES, BOOKING_END), locks_off():
+        first, second = expiry_and(approving)
+
+        assert first == 1
+        assert second.status == "approved"
+        assert set(Booking.objects.values_list("status", flat=True)) == {"expired"}
+        assert events("transaction.approved") == events("transaction.expired") == 1
 
 
 # Cancelling one booking ∥ approving all

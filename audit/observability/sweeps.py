@@ -1,0 +1,123 @@
+"""Sweeps: what is due is worked off in batches, and a row that cannot be done fails alone.
+
+A row that fails is logged by its id and passed over for the rest of the run, so that rows which
+fail for ever do not fill every batch. Administrators are told once a day which they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils import timezone
+
+from audit.context import Actor, current_origin
+from audit.delivery import alerts
+from audit.errors import constraint_name
+from audit.models import OutboxEvent
+
+log = structlog.get_logger("holdfast.operations")
+
+ALERT = "operation.failed"
+TELL_AGAIN_AFTER = timedelta(days=1)
+MOST_BATCHES = 50
+MOST_SHOWN = 10
+MOST_TOLD = 1_000
+
+Failures = dict[UUID, str]
+"""What failed in a run, and the kind of error it failed with."""
+
+
+def run(
+    name: str, batch: Callable[[Failures], int], *, actor: Actor, most: int = MOST_BATCHES
+) -> int:
+    """Call ``batch`` until it neither does anything nor fails at anything more.
+
+    Args:
+        name: ``noun.verb``, for the alert.
+        batch: does one batch without the rows it is given, adds to them those that fail, and
+            returns how many rows it did.
+        most: how many batches at most; the rest waits for the next run.
+
+    Returns:
+        How many rows were done.
+    """
+    failed: Failures = {}
+    done = 0
+    try:
+        for _ in range(most):
+            before = len(failed)
+            count = batch(failed)
+            done += count
+            if not count and len(failed) == before:
+                break
+    finally:
+        if failed:
+            _tell(name, failed, actor)
+    return done
+
+
+def each(
+    name: str,
+    ids: Iterable[UUID],
+    act: Callable[[UUID], bool],
+    *,
+    failed: Failures,
+    blame: type[Exception],
+) -> int:
+    """Do one row at a time; what raises ``blame`` is logged and added to ``failed``.
+
+    ``act`` opens a transaction of its own and says whether it did anything. Where the database
+    itself is in trouble, or the time is up, no row is to blame, and the error is raised on.
+    """
+    done = 0
+    for row_id in ids:
+        try:
+            done += act(row_id)
+        except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+            raise
+        except blame as error:
+            failed[row_id] = type(error).__name__
+            log.error(
+                "sweep_row_failed",
+                operation=name,
+                row=str(row_id),
+                error_code=type(error).__name__,
+                constraint=constraint_name(error),
+            )
+    return done
+
+
+def _tell(name: str, failed: Failures, actor: Actor) -> None:
+    """Alert administrators, unless they were told of all of these within a day."""
+    ids = sorted(map(str, failed))[:MOST_TOLD]
+    try:
+        news = set(ids) - _told(name)
+    except (DatabaseError, InterfaceError):
+        news = set(ids)
+    if not news:
+        return
+    shown = ", ".join(ids[:MOST_SHOWN]) + (" …" if len(ids) > MOST_SHOWN else "")
+    alerts.alert_after_failure(
+        ALERT,
+        subject=(name, min(news)),
+        payload={
+            "operation": name,
+            "ids": {"rows": shown},
+            "failed": ids,
+            "error": ", ".join(sorted(set(failed.values()))),
+            "actor": actor.label,
+            "request_id": current_origin().request_id,
+        },
+    )
+
+
+def _told(name: str) -> set[str]:
+    recent = OutboxEvent.objects.filter(
+        kind=ALERT, subject_type=name, created_at__gt=timezone.now() - TELL_AGAIN_AFTER
+    )
+    return {row for ids in recent.values_list("payload__failed", flat=True) for row in ids or ()}
