@@ -250,6 +250,17 @@ def not_paid_on_arrival(place, name):
     return unchanged(lambda: place.as_role("front_desk").post(path, {}))
 
 
+@provokes("own_transaction", "take_payment")
+def paid_by_oneself(place, name):
+    order = place.transaction(method="pay_on_arrival")
+    f.approve(order)
+    f.MembershipFactory(
+        organization=place.organization, role="front_desk", user=order.customer.user
+    )
+    path = f"transactions/{order.pk}/take-payment/"
+    return unchanged(lambda: place.as_customer().post(path, {}))
+
+
 UPLOADS = ("upload_proof", "upload_proof_of_booking")
 
 
