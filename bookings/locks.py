@@ -222,6 +222,6 @@ _CHECK_IN_CODE = Compiled(
 def _bookings() -> QuerySet[Booking]:
     return (
         Booking.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("slot__resource", "customer", "organization")
+        .select_related("slot__resource", "customer")
         .order_by("pk")
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from django.db.models import prefetch_related_objects
 
 from audit.outbox import Event, Recipient
 from bookings.models import Booking, Customer
@@ -44,8 +47,13 @@ def about(kind: str, booking: Booking, **payload: Any) -> Event:
     )
 
 
-def to_customer(kind: str, booking: Booking, **payload: Any) -> Event:
-    """An event the customer hears of by mail; its organisation must be loaded."""
+def to_customers(kind: str, bookings: Sequence[Booking], **payload: Any) -> list[Event]:
+    """Events that the customers hear of by mail; one statement for their organisations."""
+    prefetch_related_objects(bookings, "organization")
+    return [_to_customer(kind, booking, **payload) for booking in bookings]
+
+
+def _to_customer(kind: str, booking: Booking, **payload: Any) -> Event:
     return Event(
         kind=kind,
         organization_id=booking.organization_id,

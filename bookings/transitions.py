@@ -121,7 +121,7 @@ def cancel(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: boo
     told = [b for b in bookings if b.status != BookingStatus.HELD] if tell else []
     _move(bookings, "cancel", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
-        outbox.emit_many([notices.to_customer("booking.cancelled", b, reason=reason) for b in told])
+        outbox.emit_many(notices.to_customers("booking.cancelled", told, reason=reason))
 
 
 def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
@@ -129,7 +129,7 @@ def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: boo
     told = [b for b in bookings if b.status == BookingStatus.PENDING] if tell else []
     _move(bookings, "expire", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
-        outbox.emit_many([notices.to_customer("booking.expired", b, reason=reason) for b in told])
+        outbox.emit_many(notices.to_customers("booking.expired", told, reason=reason))
 
 
 def check_in(booking: Booking, *, now: datetime) -> None:

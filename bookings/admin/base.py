@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -63,6 +63,11 @@ def audited_by(request: HttpRequest, reason: str = "") -> Iterator[None]:
     """A transaction whose changes carry the signed-in person and their reason."""
     with transaction.atomic(), audited(staff_actor(request), reason=reason[:LONGEST_REASON]):
         yield
+
+
+def typed(sent: QueryDict, name: str, longest: int = 200) -> str:
+    """What somebody typed into a field that no form checks, as the database can take it."""
+    return str(sent.get(name, "")).replace("\0", "").strip()[:longest]
 
 
 def person(request: HttpRequest) -> User:
@@ -186,7 +191,7 @@ class AuditedModelAdmin(TimelineMixin, ModelAdmin):
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
         try:
-            with audited_by(request, request.POST.get("change_reason", "").strip()):
+            with audited_by(request, typed(request.POST, "change_reason", LONGEST_REASON)):
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except (DomainError, DatabaseError) as error:
             detail = refusal(error)
