@@ -10,13 +10,17 @@ from uuid import UUID
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
-from django.utils import formats, timezone
+from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from audit.context import Actor
+
+# No reader takes the day for the month, in whatever country they learned to read dates.
+DAY_AND_TIME = "D j M Y, H:i"
 
 
 def staff_actor(request: HttpRequest) -> Actor:
@@ -46,10 +50,10 @@ def badge(text: str, colour: str = "") -> SafeString:
 
 
 def moment(value: datetime | None) -> str:
-    """A moment in the reader's zone and format."""
+    """A moment in the reader's zone, written as everywhere in the admin."""
     if value is None:
         return "-"
-    return str(formats.date_format(timezone.localtime(value), "SHORT_DATETIME_FORMAT"))
+    return str(date_format(timezone.localtime(value), DAY_AND_TIME))
 
 
 class ScopedReadOnlyAdmin(ModelAdmin):

@@ -17,6 +17,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.utils import display_for_field
 
+from audit.admin.scope import moment
 from audit.history import tracked_fields, trail_of
 
 if TYPE_CHECKING:
@@ -190,6 +191,8 @@ def _show(field: Any, value: Any, names: Names) -> str:
         return names[field.remote_field.model].get(value, str(value))
     if isinstance(field, models.BooleanField):
         return _("yes") if value else _("no")
+    if isinstance(value, datetime):
+        return moment(value)
     shown = str(display_for_field(value, field, NOTHING))
     return (
         shown if len(shown) <= LONGEST_VALUE else shown[:LONGEST_VALUE] + "\N{HORIZONTAL ELLIPSIS}"

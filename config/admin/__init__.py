@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any
 
 from django.db.models.base import ModelBase
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -49,11 +49,15 @@ class HoldfastAdminSite(UnfoldAdminSite):
     def admin_view(
         self, view: Callable[..., HttpResponse], cacheable: bool = False
     ) -> Callable[..., HttpResponse]:
-        """Every page is on the clock of the person's organisation, also while it is rendered."""
+        """Every page is on the clock of the person's organisation, also while it is rendered.
+
+        And no address asks the database for a NUL, which it refuses.
+        """
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.GET = without_nul(request.GET)  # type: ignore[assignment]
             with timezone.override(zone_of(request)):
                 response: Any = inner(request, *args, **kwargs)
                 if hasattr(response, "render") and not response.is_rendered:
@@ -76,16 +80,31 @@ class HoldfastAdminSite(UnfoldAdminSite):
         return search.results(self, request)
 
 
+def without_nul(sent: QueryDict) -> QueryDict:
+    """The same without NUL characters, in which no address of ours has a use for them."""
+    if not any("\0" in text for name, texts in sent.lists() for text in (name, *texts)):
+        return sent
+    clean = QueryDict(mutable=True)
+    for name, texts in sent.lists():
+        clean.setlist(name.replace("\0", ""), [str(text).replace("\0", "") for text in texts])
+    clean._mutable = False
+    return clean
+
+
 def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo:
-    """The time zone of the organisations somebody works in, or UTC if they differ."""
+    """The time zone of the organisations somebody works in, or UTC if their clocks differ."""
     from bookings.models import Organization
 
+    utc = zoneinfo.ZoneInfo("UTC")
     user: Any = request.user
     if not user.is_authenticated or not user.is_staff:
-        return zoneinfo.ZoneInfo("UTC")
+        return utc
     mine = user.staff_organization_ids()
-    found = Organization.objects.filter(is_active=True).order_by()
+    found = Organization.objects.filter(is_active=True)
     if mine is not None:
         found = found.filter(pk__in=mine)
-    zones = list(found.values_list("time_zone", flat=True).distinct()[:2])
-    return zoneinfo.ZoneInfo(zones[0] if len(zones) == 1 else "UTC")
+    names = found.order_by("time_zone").values_list("time_zone", flat=True).distinct()
+    zones = [zoneinfo.ZoneInfo(name) for name in names]
+    now = timezone.now()
+    clocks = {now.astimezone(zone).utcoffset() for zone in zones}
+    return zones[0] if len(clocks) == 1 else utc

@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.admin import site
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,6 +23,7 @@ from audit.admin.scope import staff_actor
 from audit.errors import DomainError
 from bookings import codes
 from bookings.admin import show as show_bookings
+from bookings.admin.base import typed
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
 from bookings.permissions import may, organizations_with
@@ -91,7 +92,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:check_in')}?answer={signed}")
     now = timezone.now()
     answer_shown = _read_answer(request)
-    query = request.GET.get("q", "").strip()
+    query = typed(request.GET, "q")
     rows = _mine(request)
     return TemplateResponse(
         request,
@@ -143,7 +144,7 @@ def _mine(request: HttpRequest) -> QuerySet[Booking]:
 
 def _scan(request: HttpRequest) -> Answer:
     by_hand = _uuid(request.POST.get("booking"))
-    typed = request.POST.get("code", "").strip()[:200]
+    code = typed(request.POST, "code")
     rows = _mine(request)
     try:
         if by_hand is not None:
@@ -157,11 +158,11 @@ def _scan(request: HttpRequest) -> Answer:
                 now=timezone.now(),
             )
             return Answer("checked_in", "", str(done.pk))
-        if not typed:
+        if not code:
             return Answer("unknown_code", _("Nothing was scanned. Try again."))
-        known = rows.filter(check_in_code__code_hash=codes.fingerprint(typed))
+        known = rows.filter(check_in_code__code_hash=codes.fingerprint(code))
         if not known.exists():
-            found = rows.filter(reference__iexact=typed).first()
+            found = rows.filter(reference__iexact=code).first()
             if found is not None:
                 return Answer("found", "", str(found.pk))
             return Answer(
@@ -169,7 +170,7 @@ def _scan(request: HttpRequest) -> Answer:
                 _("No booking here has this code. Look for the name among today's arrivals."),
             )
         done = services.check_in(
-            code=typed,
+            code=code,
             organization_ids=organizations_with(request.user, CHECK_IN),
             actor=staff_actor(request),
             now=timezone.now(),
@@ -247,7 +248,9 @@ def _arrivals(rows: QuerySet[Booking], now: datetime, query: str) -> dict[str, A
             | Q(customer__name__icontains=query)
             | Q(customer__email__icontains=query)
         )
-    found = list(today.order_by("slot__starts_at", "customer__name")[: ARRIVALS + 1])
+    # Whoever is still to come stands first: with a long list, the others would hide them.
+    is_here = Case(When(status=BookingStatus.CHECKED_IN, then=Value(1)), default=Value(0))
+    found = list(today.order_by(is_here, "slot__starts_at", "customer__name")[: ARRIVALS + 1])
     return {
         "arrivals": [
             {

@@ -42,7 +42,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {
         **context,
         "title": _("Dashboard"),
-        "today": date_format(today, "l, j F Y"),
+        "today": f"{date_format(today, 'l, j F Y')} ({timezone.get_current_timezone()})",
         "tiles": [
             *_bookings_today(request, today, now),
             *_money(request, today, now),
@@ -115,7 +115,7 @@ def _bookings_today(request: HttpRequest, today: date, now: datetime) -> list[di
         _tile(
             _("Checked in"),
             f"{here} / {people}" if people else "0",
-            _("everybody is here") if people and here == people else "",
+            (_("everybody is here") if here == people else _("people")) if people else "",
             reverse("admin:check_in") if check_in else "",
         ),
         _tile(

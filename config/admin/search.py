@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from bookings.admin.base import typed
 from bookings.models import Booking, Customer, Organization, Resource
 from config.admin.navigation import items
 from payments.models import CartTransaction
@@ -36,7 +37,7 @@ class Result:
 
 def results(site: Any, request: HttpRequest) -> HttpResponse:
     """What matches, of what this person may see. Nothing is kept: roles change."""
-    term = request.GET.get("s", "").strip()[:100]
+    term = typed(request.GET, "s", 100)
     if len(term) < SHORTEST:
         return HttpResponse()
     found = [

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.admin.scope import staff_actor
 from audit.errors import DomainError, StaleVersion
-from bookings.admin.base import go_back, person, refusal
+from bookings.admin.base import go_back, person, refusal, typed
 from payments.admin import queue, show
 from payments.errors import AlreadyDecided
 from payments.models import CartTransaction
@@ -38,6 +38,9 @@ else:
     Base = object
 
 log = structlog.get_logger("holdfast.admin")
+
+# More than a reason may have, so that the service says so and nothing is cut off unseen.
+MOST_TYPED = 5000
 
 PAGE = 50
 TAKE_PAYMENT = "payments.take_payment_carttransaction"
@@ -84,7 +87,7 @@ class ReviewPages(Base):
             raise PermissionDenied
         requests = request.GET.get("tab") == "requests"
         waiting = queue.queue(request.user, requests=requests)
-        query = request.GET.get("q", "").strip()
+        query = typed(request.GET, "q")
         if query:
             waiting = waiting.filter(
                 Q(reference__istartswith=query)
@@ -320,7 +323,7 @@ class ReviewPages(Base):
                     organization_id=found.organization_id,
                     actor=staff_actor(request),
                     now=timezone.now(),
-                    note=request.POST.get("note", "").strip()[:200],
+                    note=typed(request.POST, "note"),
                 )
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
@@ -346,7 +349,7 @@ class ReviewPages(Base):
                 transaction_id=found.pk,
                 organization_id=found.organization_id,
                 actor=staff_actor(request),
-                reason=request.POST.get("cancel_reason", "").strip(),
+                reason=typed(request.POST, "cancel_reason", MOST_TYPED),
                 now=timezone.now(),
                 version=version,
             )
@@ -385,7 +388,7 @@ def _told(decided: CartTransaction, decision: str) -> str:
 
 def _reason(request: HttpRequest) -> str:
     """The common reason that was ticked and what was typed, together."""
-    parts = [request.POST.get("common", "").strip(), request.POST.get("reason", "").strip()]
+    parts = [typed(request.POST, name, MOST_TYPED) for name in ("common", "reason")]
     return " ".join(part for part in parts if part)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from bookings.admin.show import badge
 from payments.lifecycle import PaymentStatus, ProofStatus, TransactionStatus
@@ -50,7 +51,8 @@ def status_badge(transaction: CartTransaction) -> SafeString:
 
 
 def payment_badge(transaction: CartTransaction) -> SafeString:
-    text = transaction.get_payment_status_display()
+    """What the payment is at: with the word, since a booking beside it can be pending too."""
+    text = gettext("Payment: %s") % transaction.get_payment_status_display().lower()
     return badge(text, PAYMENT_COLOURS[transaction.payment_status])
 
 

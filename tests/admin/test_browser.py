@@ -169,3 +169,30 @@ def test_the_dashboard_draws_its_plots(venue, live_server, drive):
         ]
 
     assert drive(work) == [29, 1]
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1280, 1366, 1440, 1920])
+def test_the_button_that_lets_somebody_in_is_on_the_screen(venue, live_server, drive, width):
+    confirmed_today(venue)
+    sign_in(drive, live_server, staff(venue, "front_desk"))
+
+    def look(page: Page) -> dict[str, float]:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(live_server.url + reverse("admin:check_in"))
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/check-in-{width}.png", full_page=True)
+        button = page.locator("#arrivals button").first
+        frame = page.locator(".hf-scroll").first.bounding_box()
+        found = button.bounding_box()
+        assert found is not None
+        assert frame is not None
+        return {
+            "left": found["x"],
+            "right": found["x"] + found["width"],
+            "end": min(frame["x"] + frame["width"], width),
+        }
+
+    seen = drive(look)
+
+    assert seen["left"] >= 0
+    assert seen["right"] <= seen["end"]

@@ -249,3 +249,32 @@ def test_a_rejected_transaction_lets_nobody_in(venue):
     )
 
     assert scan(as_role(venue, "front_desk"), code).context["answer"].kind == "booking_cancelled"
+
+
+def test_whoever_is_still_to_come_stands_above_those_who_are_here(venue):
+    early, late = confirmed_today(venue), confirmed_today(venue)
+    client = as_role(venue, "front_desk")
+    scan(client, code_of(early))
+
+    shown = client.get(reverse(PAGE)).context["arrivals"]
+
+    assert [(one["booking"].pk, one["ready"]) for one in shown] == [
+        (late.pk, True),
+        (early.pk, False),
+    ]
+
+
+def test_nobody_takes_the_payment_of_their_own_order(venue):
+    booking = confirmed_today(venue)
+    user = staff(venue, "manager")
+    booking.customer.user = user
+    booking.customer.save()
+
+    response = signed_in(user).post(
+        reverse("admin:check_in_pay"), {"booking": str(booking.pk)}, follow=True
+    )
+
+    assert "nobody decides on their own order" in response.content.decode()
+    assert "Paid</h2>" not in response.content.decode()
+    booking.cart_item.transaction.refresh_from_db()
+    assert booking.cart_item.transaction.payment_status == "pending"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zoneinfo
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib import admin
 from django.core import signing
@@ -363,3 +366,107 @@ def test_the_control_shows_that_the_venue_is_visible_to_its_own_staff(venue):
         assert answer.status_code == expected, obj
         assert client.get(url(obj, "history")).status_code == 200, obj
     assert client.get(url(own.booking, "change")).status_code == 302
+
+
+# --- what the database cannot take -------------------------------------------------------------
+
+NUL_PAGES = [
+    ("admin:check_in", "q"),
+    ("admin:check_in", "answer"),
+    ("admin:search", "s"),
+    ("admin:payments_review", "q"),
+    ("admin:payments_review", "page"),
+    ("admin:bookings_slot_make_slots", "resource"),
+    ("admin:audit_finding_changelist", "status__exact"),
+    ("admin:audit_delivery_changelist", "status__exact"),
+    *(
+        (f"admin:{model}_changelist", name)
+        for model, name in [
+            ("bookings_booking", "q"),
+            ("bookings_booking", "when"),
+            ("bookings_booking", "status__exact"),
+            ("bookings_customer", "q"),
+            ("bookings_customer", "organization__id__exact"),
+            ("bookings_resource", "q"),
+            ("bookings_slot", "q"),
+            ("bookings_slot", "starts_at__gte"),
+            ("bookings_membership", "q"),
+            ("bookings_organization", "q"),
+            ("bookings_user", "q"),
+            ("payments_carttransaction", "q"),
+            ("payments_carttransaction", "payment_method__exact"),
+            ("payments_proof", "q"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "name"), NUL_PAGES)
+def test_a_nul_in_an_address_breaks_no_page(venue, page, name):
+    client = signed_in(superuser())
+
+    for text in ("\0", "\0ab", "a\0b"):
+        assert client.get(reverse(page), {name: text}, follow=True).status_code == 200
+
+
+def test_a_nul_among_what_is_typed_is_left_out(venue):
+    client = signed_in(superuser())
+
+    assert client.post(reverse("admin:check_in"), {"code": "\0"}, follow=True).status_code == 200
+    decided = client.post(
+        reverse("admin:payments_decide", args=[venue.transaction.pk]),
+        {
+            "decision": "reject",
+            "reason": "no\0t paid",
+            "version": venue.transaction.version,
+        },
+    )
+
+    assert decided.status_code == 302
+    venue.transaction.refresh_from_db()
+    assert venue.transaction.status == "rejected"
+    assert venue.transaction.decision_reason == "not paid"
+
+
+def test_a_nul_in_the_reason_of_a_change_is_left_out(venue):
+    client = signed_in(superuser())
+    url = reverse("admin:bookings_membership_change", args=[venue.membership.pk])
+
+    assert client.post(url, {"role": "owner", "change_reason": "a\0b"}).status_code in (200, 302)
+
+
+# --- whose clock -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zones", "expected"),
+    [
+        (("Europe/Berlin", "Europe/Vienna"), "Europe/Berlin"),
+        (("Europe/Vienna", "Europe/Vienna"), "Europe/Vienna"),
+        (("Europe/Berlin", "Asia/Tokyo"), "UTC"),
+    ],
+)
+def test_whoever_works_in_two_places_reads_their_clock_if_it_is_the_same(
+    venue, foreign, zones, expected
+):
+    user = venue.membership.user
+    f.MembershipFactory(organization=foreign.organization, user=user, role="owner")
+    for place, zone in zip((venue, foreign), zones, strict=True):
+        place.organization.time_zone = zone
+        place.organization.save()
+
+    page = signed_in(user).get(reverse("admin:index"))
+
+    assert f"({expected})" in page.content.decode()
+
+
+def test_moments_are_written_in_one_way(venue):
+    from audit.admin.scope import moment
+
+    assert moment(datetime(2026, 3, 4, 17, 5, tzinfo=UTC)) == "Wed 4 Mar 2026, 17:05"
+    page = as_role(venue, "owner").get(reverse("admin:bookings_slot_history", args=[venue.slot.pk]))
+    shown = page.content.decode()
+    starts = venue.slot.starts_at.astimezone(zoneinfo.ZoneInfo("Europe/Berlin"))
+    assert f"{starts:%a} {starts.day} {starts:%b %Y, %H:%M}" in shown
+    assert "a.m." not in shown
+    assert "p.m." not in shown
