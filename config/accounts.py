@@ -1,10 +1,15 @@
-"""Sign-up and sign-in for the API (django-allauth headless)."""
+"""Sign-up, sign-in, passwords and e-mail addresses (django-allauth): who writes what, and why.
+
+The API (config/sign_in_urls.py) and the pages that mails lead to (config/account_pages.py) both
+come here, so each change has a name in the trail whichever way it comes.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from django import forms
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -12,6 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from audit.context import audited
+from audit.observability.operations import operation
 from bookings.models import User
 from bookings.services.accounts import actor_of
 
@@ -40,6 +46,44 @@ class AccountAdapter(DefaultAccountAdapter):
             with transaction.atomic(), audited(actor_of(user), reason="sign-up"):
                 user.save()
         return user
+
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """Set a password; every session of the person ends with it."""
+        assert isinstance(user, User)
+        actor = actor_of(user)
+        with (
+            operation("account.set_password", actor=actor, user=user.pk),
+            transaction.atomic(),
+            audited(actor, reason="set a new password"),
+        ):
+            super().set_password(user, password)
+
+    def reset_password(self, user: User, password: str) -> None:
+        """Set a password with the key of a mail, which also proves that the address is theirs."""
+        with transaction.atomic():
+            self.set_password(user, password)
+            EmailAddress.objects.filter(user=user).exclude(email__iexact=user.email).update(
+                primary=False
+            )
+            address, _ = EmailAddress.objects.get_or_create(
+                user=user, email=user.email.lower(), defaults={"primary": True}
+            )
+            if address.set_verified(commit=False):
+                address.primary = True
+                address.save()
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Mark an address as confirmed; False if somebody else has confirmed it before."""
+        actor = actor_of(email_address.user)
+        with (
+            operation("account.confirm_address", actor=actor, user=email_address.user_id),
+            transaction.atomic(),
+            audited(actor, reason="confirmed the address"),
+        ):
+            return bool(super().confirm_email(request, email_address))
+
+    def add_message(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: answers say it themselves, and a kept message would turn up in the admin."""
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address that the trail notes too: only trusted proxies may say another."""

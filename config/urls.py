@@ -7,7 +7,7 @@ from drf_spectacular.views import SpectacularSwaggerView
 
 from audit.observability.health import healthz, readyz
 from bookings.api import urls as bookings
-from config import api, docs
+from config import account_pages, api, docs, sign_in_urls
 from payments.api import urls as payments
 
 handler400 = api.bad_request
@@ -20,7 +20,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz/", healthz),
     path("readyz/", readyz),
-    path("_allauth/", include("allauth.headless.urls")),
+    path("_allauth/", include(sign_in_urls)),
+    path("account/verify-email/<str:key>/", account_pages.verify_email, name="verify-email"),
+    path("account/password/forgot/", account_pages.forgot_password, name="forgot-password"),
+    path("account/password/reset/key/<str:key>/", account_pages.set_password, name="set-password"),
     path("api/schema/", docs.SchemaView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("api/docs/problems/", docs.problems, name="api-problems"),

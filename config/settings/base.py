@@ -10,6 +10,8 @@ import environ
 import structlog
 from django.templatetags.static import static
 
+from audit.observability.logs import without_values
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
 
@@ -145,13 +147,16 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", "optional")
 ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
 ACCOUNT_SIGNUP_FORM_CLASS = "config.accounts.SignUpForm"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 HEADLESS_SERVE_SPECIFICATION = False
-HEADLESS_FRONTEND_URLS = {
-    "account_confirm_email": PUBLIC_URL + "/account/verify-email/{key}",
-    "account_reset_password_from_key": PUBLIC_URL + "/account/password/reset/key/{key}",
-    "account_signup": PUBLIC_URL + "/account/signup",
+HEADLESS_FRONTEND_URLS = {  # where the mails lead: config/account_pages.py
+    "account_confirm_email": PUBLIC_URL.rstrip("/") + "/account/verify-email/{key}/",
+    "account_reset_password": PUBLIC_URL.rstrip("/") + "/account/password/forgot/",
+    "account_reset_password_from_key": PUBLIC_URL.rstrip("/")
+    + "/account/password/reset/key/{key}/",
+    "account_signup": PUBLIC_URL,  # apps have sign-up, so no mail of ours says this address
 }
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -231,6 +236,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are sent again
 CELERY_TASK_PUBLISH_RETRY = False  # a kick is a hint; the sweep is the promise
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -305,6 +311,8 @@ LOGGING: dict[str, Any] = {
                 structlog.processors.TimeStamper(fmt="iso"),
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.add_log_level,
+                without_values,
+                structlog.processors.format_exc_info,
             ],
         },
     },
@@ -320,6 +328,7 @@ structlog.configure(
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.processors.StackInfoRenderer(),
+        without_values,
         structlog.processors.format_exc_info,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],

@@ -1,6 +1,7 @@
 """Sign-up, sign-in and the sessions they open. Serves F2."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
@@ -191,3 +192,47 @@ def test_a_session_of_the_admin_site_is_no_cookie_for_the_api(world):
     client._http.force_login(world.here.staff("owner").user)
 
     assert client.get("transactions/").problem() == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "account/email",
+        "account/phone",
+        "account/authenticators",
+        "account/providers",
+        "auth/code/request",
+        "auth/code/confirm",
+        "auth/reauthenticate",
+        "auth/phone/verify",
+        "auth/email/verify/resend",
+        "auth/sessions",
+        "auth/provider/token",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_what_allauth_could_do_besides_is_not_there(world, method, path):
+    client = world.here.as_customer()
+    before = client.user.email
+
+    answer = client.send(method, f"/_allauth/app/v1/{path}", body={"email": "other@example.com"})
+
+    assert answer.problem() == (404, "not_found")
+    assert User.objects.get(pk=client.user.pk).email == before
+    assert not EmailAddress.objects.filter(email="other@example.com").exists()
+
+
+@pytest.mark.parametrize("client", ["browser", "any"])
+def test_there_is_no_sign_in_with_cookies(client):
+    answer = Client().post(f"/_allauth/{client}/v1/auth/login", CREDENTIALS)
+
+    assert answer.problem() == (404, "not_found")
+
+
+def test_the_trail_says_who_signed_up_and_with_which_request(world):
+    answer = Client().post(SIGNUP, CREDENTIALS)
+
+    user = User.objects.get(email="new@example.com")
+    first = user.history.earliest("history_id")
+    assert (first.actor_label, first.history_change_reason) == ("new@example.com", "sign-up")
+    assert first.request_id == answer.headers["X-Request-Id"]

@@ -1,0 +1,282 @@
+"""The pages that account mails lead to, and the mails. Serves F2, A12."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import structlog
+from allauth.account.models import EmailAddress
+from django.conf import settings as django_settings
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+
+from bookings.models import User
+from tests import factories as f
+
+pytestmark = pytest.mark.django_db
+SIGNUP, REQUEST = "/_allauth/app/v1/auth/signup", "/_allauth/app/v1/auth/password/request"
+FORGOT = "/account/password/forgot/"
+PASSWORD = "Xq9-plenty-of-letters"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_was_counted_yet() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def http() -> Client:
+    return Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+
+def post(http: Client, path: str, **fields: str) -> Any:
+    """Open a page and send its form, as a browser does."""
+    http.get(path)
+    token = http.cookies["csrftoken"].value
+    return http.post(path, {"csrfmiddlewaretoken": token, **fields})
+
+
+def sign_up(email: str = "new@example.com") -> User:
+    answer = Client().post(
+        SIGNUP, {"email": email, "password": PASSWORD}, content_type="application/json"
+    )
+    assert answer.status_code in (200, 401), answer.content
+    return User.objects.get(email=email)
+
+
+def link() -> str:
+    """The path of the one link in the last mail."""
+    (found,) = re.findall(r"https?://\S+", str(mail.outbox[-1].body))
+    assert found.startswith(django_settings.PUBLIC_URL)
+    return str(urlsplit(found).path)
+
+
+def person(**kwargs: Any) -> User:
+    user = f.UserFactory(**kwargs)
+    EmailAddress.objects.filter(user=user).delete()
+    EmailAddress.objects.create(user=user, email=user.email, primary=True)
+    return user
+
+
+def address_of(user: User) -> EmailAddress:
+    return EmailAddress.objects.get(user=user)
+
+
+def is_private(answer: Any) -> bool:
+    return (
+        answer["Cache-Control"] == "no-store"
+        and answer["Referrer-Policy"] == "strict-origin"
+        and "default-src 'none'" in answer["Content-Security-Policy"]
+    )
+
+
+def test_the_mail_of_a_sign_up_leads_to_a_page_that_confirms_the_address(http: Client) -> None:
+    user = sign_up()
+    page = link()
+    assert mail.outbox[-1].subject == "Holdfast: confirm your e-mail address"
+
+    shown = http.get(page)
+    assert shown.status_code == 200
+    assert "Confirm my address" in shown.content.decode()
+    assert is_private(shown)
+    assert not address_of(user).verified, "opening the page must change nothing"
+
+    done = post(http, page)
+
+    assert done.status_code == 200
+    assert "Your address is confirmed" in done.content.decode()
+    assert address_of(user).verified
+    assert http.get(page).status_code == 404, "the link works once"
+
+
+def test_no_form_from_elsewhere_confirms_an_address(http: Client) -> None:
+    user = sign_up()
+
+    assert http.post(link()).status_code == 403
+
+    assert not address_of(user).verified
+
+
+def test_an_address_that_somebody_else_confirmed_is_not_confirmed_twice(http: Client) -> None:
+    user = sign_up()
+    page = link()
+    EmailAddress.objects.create(user=f.UserFactory(), email=user.email, verified=True)
+
+    assert post(http, page).status_code == 409
+
+    assert not address_of(user).verified
+
+
+@pytest.mark.parametrize("key", ["x", "MQ:1abc:def", "a:b", "é", "0" * 500, "-", "x-y-z"])
+@pytest.mark.parametrize("page", ["/account/verify-email/", "/account/password/reset/key/"])
+def test_a_made_up_key_opens_nothing(http: Client, page: str, key: str) -> None:
+    answer = http.get(f"{page}{key}/")
+
+    assert answer.status_code == 404
+    assert "This link no longer works" in answer.content.decode()
+    assert is_private(answer)
+
+
+def test_a_forgotten_password_is_set_anew_and_proves_the_address(http: Client) -> None:
+    user = person()
+    sent = post(http, FORGOT, email=user.email)
+    assert sent.status_code == 200
+    assert mail.outbox[-1].subject == "Holdfast: set a new password"
+    page = link()
+    assert is_private(http.get(page))
+
+    done = post(http, page, password1=PASSWORD, password2=PASSWORD)
+
+    assert "Your new password is set" in done.content.decode()
+    assert "/admin/" not in done.content.decode()
+    assert User.objects.get(pk=user.pk).check_password(PASSWORD)
+    address = address_of(user)
+    assert (address.verified, address.primary) == (True, True)
+    assert http.get(page).status_code == 404, "the link works once"
+
+
+def test_staff_are_led_back_to_their_pages_even_without_a_known_address(http: Client) -> None:
+    user = f.UserFactory(is_staff=True)
+    EmailAddress.objects.filter(user=user).delete()
+    post(http, FORGOT, email=user.email.upper())
+
+    done = post(http, link(), password1=PASSWORD, password2=PASSWORD)
+
+    assert 'href="/admin/"' in done.content.decode()
+    assert address_of(user).verified
+
+
+def test_the_mail_of_the_api_leads_to_the_same_page(http: Client) -> None:
+    user = person()
+    Client().post(REQUEST, {"email": user.email}, content_type="application/json")
+
+    assert "Set a new password" in http.get(link()).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [
+        (PASSWORD, "another", "not the same"),
+        ("short", "short", "too short"),
+        ("password123", "password123", "too common"),
+        ("8273645182", "8273645182", "entirely numeric"),
+        ("", "", "required"),
+    ],
+)
+def test_a_bad_password_is_not_set_and_the_page_says_why(
+    http: Client, first: str, second: str, why: str
+) -> None:
+    user = person()
+    post(http, FORGOT, email=user.email)
+
+    answer = post(http, link(), password1=first, password2=second)
+
+    assert answer.status_code == 400
+    assert why in answer.content.decode()
+    kept = User.objects.get(pk=user.pk)
+    assert kept.password == user.password
+    assert not address_of(user).verified
+
+
+def test_a_closed_account_gets_no_password(http: Client) -> None:
+    user = person()
+    post(http, FORGOT, email=user.email)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+    assert http.get(link()).status_code == 404
+
+
+def test_nobody_learns_who_has_an_account(http: Client) -> None:
+    user = person(email="known@example.com")
+
+    known = post(http, FORGOT, email=user.email).content.decode()
+    unknown = post(http, FORGOT, email="nobody@example.com").content.decode()
+
+    assert known.replace(user.email, "") == unknown.replace("nobody@example.com", "")
+    assert mail.outbox[-1].subject == "Holdfast: there is no account with this address"
+
+
+def test_asking_often_for_one_address_is_stopped(http: Client) -> None:
+    user = person()
+    answers = [post(http, FORGOT, email=user.email).status_code for _ in range(7)]
+
+    assert answers[0] == 200
+    assert answers[-1] == 429
+    assert len(mail.outbox) == answers.count(200)
+
+
+def test_without_a_mail_server_the_page_says_so(
+    http: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise smtplib.SMTPServerDisconnected
+
+    monkeypatch.setattr("django.core.mail.message.EmailMessage.send", away)
+
+    answer = post(http, FORGOT, email=person().email)
+
+    assert answer.status_code == 503
+    assert "could not be sent" in answer.content.decode()
+
+
+def test_mails_name_holdfast_and_no_host_of_a_request(http: Client) -> None:
+    sign_up()
+    Client(headers={"host": "evil.example"}).post(FORGOT, {"email": "new@example.com"})
+    Client(headers={"host": "evil.example"}).post(FORGOT, {"email": "nobody@example.com"})
+
+    assert len(mail.outbox) == 3
+    for message in mail.outbox:
+        assert "Holdfast" in str(message.body)
+        assert "evil.example" not in f"{message.subject} {message.body}"
+
+
+@pytest.mark.parametrize("mandatory", [True, False])
+def test_signing_up_again_ends_well_whatever_the_settings(settings: Any, mandatory: bool) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory" if mandatory else "optional"
+    body = {"email": person(email="known@example.com").email, "password": PASSWORD}
+
+    answer = Client().post(SIGNUP, body, content_type="application/json")
+    fresh = Client().post(
+        SIGNUP, body | {"email": "fresh@example.com"}, content_type="application/json"
+    )
+
+    assert User.objects.filter(email="known@example.com").count() == 1
+    if mandatory:  # then the answer is the same for both
+        assert answer.status_code == fresh.status_code == 401
+        told = next(m for m in mail.outbox if m.to == ["known@example.com"])
+        assert told.subject == "Holdfast: you have an account already"
+        assert f"{django_settings.PUBLIC_URL}/account/password/forgot/" in str(told.body)
+    else:
+        assert (answer.status_code, fresh.status_code) == (400, 200)
+
+
+def test_the_log_has_routes_and_no_keys(http: Client) -> None:
+    sign_up()
+    page = link()
+
+    with structlog.testing.capture_logs() as logs:
+        http.get(page)
+
+    assert [line["route"] for line in logs] == ["account/verify-email/<str:key>/"]
+    assert page.split("/")[3] not in str(logs)
+
+
+def test_each_change_of_an_account_is_in_the_operation_log_with_a_name(http: Client) -> None:
+    with structlog.testing.capture_logs() as logs:
+        user = sign_up()
+        post(http, link())
+        post(http, FORGOT, email=user.email)
+        post(http, link(), password1=PASSWORD + "2", password2=PASSWORD + "2")
+
+    done = [line for line in logs if line["event"] == "operation_finished"]
+    assert [(line["operation"], line["actor_id"], line["outcome"]) for line in done] == [
+        ("account.confirm_address", str(user.pk), "done"),
+        ("account.set_password", str(user.pk), "done"),
+    ]
+    assert all(line["request_id"] for line in done)
+    assert user.email not in str(done)
