@@ -16,10 +16,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 
+from audit.api.fields import NOT_ONE_LINE, is_one_line
 from audit.context import audited
 from audit.observability.operations import operation
 from bookings.models import User
-from bookings.services.accounts import actor_of
+from bookings.services.accounts import actor_of, tidy_name
 
 
 class SignUpForm(forms.Form):
@@ -27,6 +28,12 @@ class SignUpForm(forms.Form):
 
     name = forms.CharField(max_length=200, required=False)
     language = forms.ChoiceField(choices=settings.LANGUAGES, required=False)
+
+    def clean_name(self) -> str:
+        name = tidy_name(self.cleaned_data["name"])
+        if not is_one_line(name):
+            raise forms.ValidationError(NOT_ONE_LINE)
+        return name
 
     def signup(self, request: HttpRequest, user: User) -> None:
         """allauth asks for this method; the adapter has saved both fields already."""

@@ -7,6 +7,7 @@ NUL byte, half a surrogate pair or an integer of a thousand digits never reaches
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, time
@@ -19,6 +20,7 @@ from audit.errors import Invalid
 
 LARGEST_INTEGER = 2**31 - 1
 MISSING = "This field is required."
+NOT_ONE_LINE = "This text has control characters, which nobody could read."
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 
 
@@ -68,7 +70,22 @@ class Fields:
             return None
         return value
 
-    def text(self, name: str, *, longest: int, required: bool = False, default: str = "") -> str:
+    def text(
+        self,
+        name: str,
+        *,
+        longest: int,
+        required: bool = False,
+        default: str = "",
+        one_line: bool = False,
+    ) -> str:
+        """A text.
+
+        Args:
+            longest: how many characters at most.
+            one_line: white space, line breaks too, becomes one space, and other control
+                characters are refused.
+        """
         value = self._take(name, required)
         if value is None:
             return default
@@ -76,6 +93,10 @@ class Fields:
             self.refuse(name, "This must be text.")
         elif not is_clean(value):
             self.refuse(name, "This text has characters that cannot be stored.")
+        elif one_line and not is_one_line(value := " ".join(value.split())):
+            self.refuse(name, NOT_ONE_LINE)
+        elif required and not value:
+            self.refuse(name, MISSING)
         elif len(value) > longest:
             self.refuse(name, f"At most {longest} characters.")
         else:
@@ -176,6 +197,11 @@ def is_clean(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text has no control characters, of which line breaks are some."""
+    return not any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def printable(text: str) -> str:

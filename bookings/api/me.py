@@ -34,7 +34,7 @@ class Me(ApiView):
     )
     def patch(self, request: Request) -> HttpResponse:
         fields = Fields(request.data)
-        name = fields.text("name", longest=200)
+        name = fields.text("name", longest=200, one_line=True)
         language = fields.choice("language", [code for code, _ in settings.LANGUAGES])
         fields.check()
         user = accounts.change_profile(user=signed_in(request), name=name, language=language)

@@ -13,13 +13,19 @@ def actor_of(user: User) -> Actor:
     return Actor("staff" if user.is_staff else "customer", user.pk, str(user))
 
 
+def tidy_name(name: str) -> str:
+    """A name as it may stand in a line: white space, line breaks too, becomes one space."""
+    return " ".join(name.split())
+
+
 def change_profile(*, user: User, name: str = "", language: str = "") -> User:
     """Change a person's own name and language, also where they are a customer.
 
     Args:
         name, language: the new values; an empty one is left as it is.
     """
-    changes = {k: v for k, v in {"name": name, "language": language}.items() if v}
+    new = {"name": tidy_name(name), "language": language}
+    changes = {k: v for k, v in new.items() if v}
     if not changes:
         return user
     with transaction.atomic(savepoint=False), audited(actor_of(user), reason="own profile"):

@@ -53,7 +53,7 @@ class Upload(OrganizationView):
         assert customer is not None
         fields = Fields(request.data)
         amount = fields.amount("amount")
-        reference = fields.text("reference", longest=100)
+        reference = fields.text("reference", longest=100, one_line=True)
         fields.check()
         upload = request.FILES.get("file")
         if upload is None:

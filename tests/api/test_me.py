@@ -68,6 +68,8 @@ def test_nobody_changes_what_is_not_theirs_to_change(world):
         ({"name": 1}, "name"),
         ({"name": "\x00"}, "name"),
         ({"name": "\udfff"}, "name"),
+        ({"name": "Ada\x1b[31m"}, "name"),
+        ({"name": "Ada\x7f"}, "name"),
         ({"language": "xx"}, "language"),
         ({"language": ["de"]}, "language"),
     ],
@@ -81,3 +83,21 @@ def test_bad_values_are_named_and_nothing_changes(world, body, field):
     assert answer.problem() == (400, "invalid")
     assert list(answer.data["errors"]) == [field]
     assert client.get(ME).data == before
+
+
+def test_a_name_is_one_line(world):
+    client = world.here.as_customer()
+
+    answer = client.patch(ME, {"name": "  Ada\r\nBcc: all@example.com\t Lovelace\u2028 "})
+
+    assert answer.data["name"] == "Ada Bcc: all@example.com Lovelace"
+    assert User.objects.get(pk=client.user.pk).name == "Ada Bcc: all@example.com Lovelace"
+    world.here.customer.refresh_from_db()
+    assert world.here.customer.name == "Ada Bcc: all@example.com Lovelace"
+
+
+def test_a_name_of_nothing_but_space_is_no_name(world):
+    client = world.here.as_customer()
+    before = client.get(ME).data
+
+    assert client.patch(ME, {"name": " \n "}).data == before

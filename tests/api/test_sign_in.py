@@ -43,6 +43,13 @@ def test_sign_up_takes_name_and_language(world):
     assert (user.name, user.language) == ("Ada", "de")
 
 
+def test_the_name_of_a_sign_up_is_one_line(world):
+    answer = Client().post(SIGNUP, CREDENTIALS | {"name": "Ada\r\nBcc:  x\t"})
+
+    assert answer.status == 200, answer
+    assert User.objects.get(email="new@example.com").name == "Ada Bcc: x"
+
+
 def test_a_sign_up_has_a_line_in_the_trail_with_its_name(world):
     Client().post(SIGNUP, CREDENTIALS, headers={"User-Agent": "app/1"})
 
@@ -91,6 +98,7 @@ def test_the_address_is_not_case_sensitive(world):
         CREDENTIALS | {"language": "xx"},
         CREDENTIALS | {"name": "x" * 201},
         CREDENTIALS | {"name": "a\x00b"},
+        CREDENTIALS | {"name": "a\x1b[31mb"},
         CREDENTIALS | {"email": "a\x00@example.com"},
         CREDENTIALS | {"email": ["new@example.com"]},
     ],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
@@ -480,6 +484,28 @@ def test_the_command_can_be_limited_to_checks_and_an_organisation() -> None:
 @pytest.mark.django_db
 def test_the_command_ends_with_2_when_it_cannot_check() -> None:
     assert command("--only", "no.such_check")[0] == 2
+
+
+def test_the_command_gives_up_soon_without_a_database() -> None:
+    nowhere = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.demo",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DATABASE_POOL_TIMEOUT": "1",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_consistency", "--no-color"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | nowhere,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 2
+    assert "Is the demo running (make demo), or is DATABASE_URL set?" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.django_db

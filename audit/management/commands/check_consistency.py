@@ -28,8 +28,9 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
+from psycopg_pool import PoolTimeout
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -40,6 +41,7 @@ from audit.context import Actor, Origin, origin
 from audit.models import Finding
 
 CLEAN, FOUND, BROKEN = 0, 1, 2
+AWAY = "The database does not answer. Is the demo running (make demo), or is DATABASE_URL set?"
 STYLE = {"info": "cyan", "warning": "yellow", "error": "red", "critical": "bold red"}
 
 
@@ -63,6 +65,7 @@ class Command(BaseCommand):
             self._list(console, options["format"])
             return
         try:
+            connection.ensure_connection()  # else each check would wait for it anew
             with origin(Origin()):
                 run = run_checks(
                     actor=Actor.system("check_consistency"),
@@ -74,8 +77,11 @@ class Command(BaseCommand):
         except UnknownCheck as error:
             self.stderr.write(self.style.ERROR(f"{error}. --list shows those that exist."))
             sys.exit(BROKEN)
+        except (OperationalError, InterfaceError, PoolTimeout):
+            self.stderr.write(self.style.ERROR(AWAY))
+            sys.exit(BROKEN)
         except DatabaseError as error:
-            self.stderr.write(self.style.ERROR(f"The database did not answer: {error}"))
+            self.stderr.write(self.style.ERROR(f"The check could not be done: {error}"))
             sys.exit(BROKEN)
         if options["format"] == "json":
             self.stdout.write(json.dumps(as_json(run), indent=2, cls=DjangoJSONEncoder))
