@@ -34,6 +34,9 @@ STATUS_COLOURS = {
 
 @admin.register(ConsistencyReport)
 class ConsistencyReportAdmin(ScopedReadOnlyAdmin):
+    empty_text = _(
+        "No check has run yet. They run by themselves every night, or with “check_consistency”."
+    )
     list_display = (
         "show_started_at",
         "kind",
@@ -161,6 +164,7 @@ class ReportFilter(admin.SimpleListFilter):
 
 @admin.register(Finding)
 class FindingAdmin(ScopedReadOnlyAdmin):
+    empty_text = _("No findings: everything that was checked agrees.")
     list_display = ("found_at", "show_severity", "message", "check_id", "about", "show_status")
     list_select_related = ("report",)
     list_filter = (

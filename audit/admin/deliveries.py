@@ -51,6 +51,9 @@ class ChannelFilter(admin.SimpleListFilter):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ScopedReadOnlyAdmin):
+    empty_text = _(
+        "No messages yet: they appear when something happens that somebody is told about."
+    )
     list_display = ("show_created_at", "kind", "address", "show_status", "tries", "show_error")
     list_select_related = ("event",)
     list_filter = (
@@ -209,6 +212,7 @@ class DeliveryInline(TabularInline):
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ScopedReadOnlyAdmin):
+    empty_text = _("No events yet: they appear when something happens that somebody is told about.")
     list_display = ("show_created_at", "kind", "about", "show_state", "actor_label")
     list_filter = (("created_at", RangeDateTimeFilter),)
     list_filter_submit = True

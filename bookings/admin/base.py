@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
@@ -20,12 +21,13 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from audit.admin.scope import staff_actor
 from audit.admin.timeline import TimelineMixin, timeline
@@ -90,8 +92,16 @@ class AuditedForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._keep_language()
         if not self.is_bound and not self.instance._state.adding:
             self.initial["seen_line"] = self._newest_line()
+
+    def _keep_language(self) -> None:
+        """Offer what the record has, although we have no texts in it."""
+        field: Any = self.fields.get("language")
+        kept = getattr(self.instance, "language", "")
+        if field is not None and kept and kept not in dict(settings.LANGUAGES):
+            field.choices = [*settings.LANGUAGES, (kept, kept)]
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -151,6 +161,18 @@ class AuditedModelAdmin(TimelineMixin, ModelAdmin):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None: ...  # type: ignore[override]
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None: ...  # type: ignore[override]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Languages are chosen among those we have texts in."""
+        if db_field.name != "language":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return forms.ChoiceField(
+            label=capfirst(db_field.verbose_name),
+            choices=settings.LANGUAGES,
+            initial=settings.LANGUAGE_CODE,
+            help_text=db_field.help_text,
+            widget=UnfoldAdminSelectWidget,
+        )
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         found = super().get_actions(request)

@@ -139,6 +139,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # Sign-up and sign-in for the API (django-allauth headless, "app" client).
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -343,6 +344,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Holdfast",
     "SITE_SUBHEADER": "Bookings that hold",
     "SITE_SYMBOL": "anchor",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("holdfast/favicon.svg"),
+        }
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import reverse
 
@@ -179,3 +180,50 @@ def test_a_closed_organisation_gives_its_staff_nothing(venue):
     venue.organization.save()
 
     assert client.get(reverse("admin:bookings_booking_changelist")).status_code == 403
+
+
+@pytest.mark.parametrize("address", ["https://elsewhere.example/", "//elsewhere.example", ""])
+def test_a_foreign_address_after_signing_in_leads_to_the_dashboard(venue, client, address):
+    response = client.post(
+        reverse("admin:login"),
+        {"username": venue.membership.user.email, "password": f.PASSWORD, "next": address},
+    )
+
+    assert response.status_code == 302
+    assert response["Location"] == reverse("admin:index")
+
+
+def test_the_pages_have_an_icon(client):
+    page = client.get(reverse("admin:login")).content.decode()
+
+    assert "holdfast/favicon.svg" in page
+    assert finders.find("holdfast/favicon.svg")
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("admin:audit_finding_changelist", "everything that was checked agrees"),
+        ("admin:audit_consistencyreport_changelist", "No check has run yet"),
+        ("admin:audit_delivery_changelist", "No messages yet"),
+        ("admin:audit_outboxevent_changelist", "No events yet"),
+        ("admin:payments_review", "No proof of payment waits"),
+        ("admin:bookings_customer_changelist", "There is nothing here yet"),
+    ],
+)
+def test_an_empty_list_says_what_that_means(db, page, words):
+    client = signed_in(superuser())
+
+    text = client.get(reverse(page)).content.decode()
+
+    assert words in text
+    assert "yielded into" not in text
+
+
+def test_a_list_that_filters_emptied_says_so(venue):
+    client = signed_in(superuser())
+
+    text = client.get(reverse("admin:bookings_customer_changelist"), {"q": "nobody"}).content
+
+    assert "Nothing matches this search" in text.decode()
+    assert "There is nothing here yet" not in text.decode()

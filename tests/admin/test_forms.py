@@ -600,3 +600,60 @@ def test_an_unused_resource_can_be_deleted_and_the_trail_says_by_whom(venue):
     assert not Resource.objects.filter(pk=unused.pk).exists()
     line = newest(unused)
     assert (line.history_type, line.actor_id) == ("-", user.pk)
+
+
+# --- small things ----------------------------------------------------------------------------
+
+
+def test_a_language_is_chosen_among_those_with_texts(venue):
+    client = as_role(venue, "manager")
+    field = client.get(change(venue.customer)).context["adminform"].form.fields["language"]
+    assert list(field.choices) == [("en", "English"), ("de", "Deutsch")]
+
+    refused = client.post(change(venue.customer), {"name": "Same", "language": "klingon"})
+    assert "language" in refused.context["adminform"].form.errors
+
+    client.post(change(venue.customer), {"name": "Same", "language": "de"})
+    venue.customer.refresh_from_db()
+    assert venue.customer.language == "de"
+
+
+def test_a_language_that_came_from_elsewhere_is_kept(venue):
+    Customer.objects.filter(pk=venue.customer.pk).update(language="fr")
+
+    as_role(venue, "manager").post(change(venue.customer), {"name": "Other", "language": "fr"})
+
+    venue.customer.refresh_from_db()
+    assert (venue.customer.name, venue.customer.language) == ("Other", "fr")
+
+
+def test_the_language_of_an_account_is_chosen_too(venue):
+    page = signed_in(superuser()).get(change(venue.membership.user))
+
+    assert ("de", "Deutsch") in page.context["adminform"].form.fields["language"].choices
+
+
+def test_hours_past_midnight_are_refused_in_words(venue):
+    response = as_role(venue, "manager").post(
+        change(venue.resource),
+        resource_form(
+            venue.resource,
+            **{
+                "prices-TOTAL_FORMS": 1,
+                "prices-0-resource": str(venue.resource.pk),
+                "prices-0-name": "Night",
+                "prices-0-amount": "10",
+                "prices-0-currency": "EUR",
+                "prices-0-basis": "booking",
+                "prices-0-discount_percent": "0",
+                "prices-0-tax_percent": "0",
+                "prices-0-priority": "0",
+                "prices-0-from_time": "22:00",
+                "prices-0-until_time": "02:00",
+            },
+        ),
+    )
+
+    assert response.status_code == 200
+    assert "Hours past midnight need two prices" in response.content.decode()
+    assert not Price.objects.filter(name="Night").exists()
