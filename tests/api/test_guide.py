@@ -34,7 +34,6 @@ def test_the_commands_of_the_guide_lead_all_the_way(live_server, tmp_path):
     place = World().here
     place.slot_today()
     staff = place.staff("manager")
-    (tmp_path / "receipt.png").write_bytes(f.png())
     (tmp_path / "jq").write_text(JQ)
     (tmp_path / "jq").chmod(0o755)
     commands = "\n".join(

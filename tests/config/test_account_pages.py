@@ -280,3 +280,36 @@ def test_each_change_of_an_account_is_in_the_operation_log_with_a_name(http: Cli
     ]
     assert all(line["request_id"] for line in done)
     assert user.email not in str(done)
+
+
+def test_where_addresses_must_be_confirmed_the_page_opens_the_way_to_sign_in(
+    http: Client, settings: Any
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    sign_up()
+    page = link()
+
+    def sign_in() -> Any:
+        credentials = {"email": "new@example.com", "password": PASSWORD}
+        return Client().post(
+            "/_allauth/app/v1/auth/login", credentials, content_type="application/json"
+        )
+
+    refused = sign_in()
+    post(http, page)
+
+    assert refused.status_code == 401
+    pending = [flow["id"] for flow in refused.json()["data"]["flows"] if flow.get("is_pending")]
+    assert pending == ["verify_email"]
+    assert sign_in().status_code == 200
+
+
+def test_too_many_failed_sign_ins_are_a_400_as_the_guide_says() -> None:
+    wrong = {"email": person().email, "password": "wrong"}
+    answers = [
+        Client().post("/_allauth/app/v1/auth/login", wrong, content_type="application/json")
+        for _ in range(12)
+    ]
+
+    assert {answer.status_code for answer in answers} == {400}
+    assert answers[-1].json()["errors"][0]["code"] == "too_many_login_attempts"

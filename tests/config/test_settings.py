@@ -48,6 +48,7 @@ def test_it_starts_with_everything_set_and_the_deployment_check_is_clean():
         ({"REDIS_URL": None}, "REDIS_URL"),
         ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS"),
         ({"PUBLIC_URL": None}, "PUBLIC_URL"),
+        ({"ACCOUNT_EMAIL_VERIFICATION": "none"}, "ACCOUNT_EMAIL_VERIFICATION"),
     ],
 )
 def test_it_refuses_to_start_and_says_what_is_missing(changes, named):
@@ -55,3 +56,16 @@ def test_it_refuses_to_start_and_says_what_is_missing(changes, named):
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
     assert named in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, "mandatory"), ("optional", "optional")])
+def test_addresses_are_confirmed_unless_the_operator_says_otherwise(said, meant):
+    clean = {k: v for k, v in os.environ.items() if k not in GOOD}
+    env = clean | GOOD | ({"ACCOUNT_EMAIL_VERIFICATION": said} if said else {})
+    shown = "from django.conf import settings; print(settings.ACCOUNT_EMAIL_VERIFICATION)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", shown], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout.strip() == meant, done.stderr
