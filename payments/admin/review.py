@@ -209,6 +209,11 @@ class ReviewPages(Base):
         in_queue = "queue" in request.GET or "queue" in request.POST
         waiting, following = queue.position(request.user, transaction) if in_queue else (0, None)
         due = transaction.payment_method == "pay_on_arrival" and transaction.status == "approved"
+        may_take = (
+            due
+            and transaction.payment_status == "pending"
+            and self.may(request, TAKE_PAYMENT, transaction)
+        )
         return self._page(
             request,
             "admin/payments/carttransaction/detail.html",
@@ -219,9 +224,8 @@ class ReviewPages(Base):
             **facts,
             may_decide=may_decide and not own,
             own=may_decide and own,
-            may_take_payment=due
-            and transaction.payment_status == "pending"
-            and self.may(request, TAKE_PAYMENT, transaction),
+            may_take_payment=may_take and not own,
+            own_payment=may_take and own,
             may_cancel=transaction.status in ("pending", "under_review", "approved")
             and self.may(request, CHANGE, transaction),
             may_see_customer=self.may(request, "bookings.view_customer", transaction),

@@ -42,6 +42,7 @@ def test_todays_figures_are_counted_from_the_rows(venue):
     assert found["Bookings today"]["figure"] == 2
     assert found["Bookings today"]["note"] == "2 people"
     assert found["Checked in"]["figure"] == "1 / 2"
+    assert found["Checked in"]["note"] == "people"
     assert found["On hold in carts"]["figure"] == 1
     assert found["Wait for review"]["figure"] == 1
     assert found["Wait for review"]["note"] == "oldest: 1 day 6\N{NO-BREAK SPACE}h"

@@ -3,6 +3,7 @@ that a service owns (B7, B10, F1, promise 6)."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -407,6 +408,25 @@ def test_a_new_colleague_gets_an_account_a_role_and_a_link_to_choose_a_password(
     [mail] = mailoutbox
     assert mail.to == ["new@example.com"]
     assert "/account/password/reset/key/" in mail.body
+
+
+def test_the_mailed_link_sets_a_password_and_proves_the_address(venue, foreign, mailoutbox, client):
+    as_role(venue, "owner").post(add(Membership), member_form(venue, email="new@example.com"))
+    link = re.search(r"/account/password/reset/key/\S+", mailoutbox[0].body)
+
+    done = client.post(
+        link[0], {"password1": "a long first one 7", "password2": "a long first one 7"}
+    )
+    entered = client.post(
+        reverse("admin:login"),
+        {"username": "new@example.com", "password": "a long first one 7"},
+    )
+
+    assert done.status_code == 200
+    assert (entered.status_code, entered["Location"]) == (302, reverse("admin:index"))
+    assert EmailAddress.objects.get(email="new@example.com").verified
+    as_role(foreign, "owner").post(add(Membership), member_form(foreign, email="new@example.com"))
+    assert User.objects.get(email="new@example.com").memberships.count() == 2
 
 
 def test_a_password_that_an_owner_types_for_a_colleague_opens_nothing(venue, client):

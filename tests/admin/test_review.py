@@ -20,7 +20,15 @@ from payments.models import CartTransaction, Proof
 from payments.models.proof import proof_storage
 from payments.services import proofs
 from tests import factories as f
-from tests.admin.conftest import Venue, as_role, make_venue, more_under_review, signed_in, staff
+from tests.admin.conftest import (
+    Venue,
+    as_role,
+    confirmed_today,
+    make_venue,
+    more_under_review,
+    signed_in,
+    staff,
+)
 
 # Refusals end real transactions, and files stay only after real commits.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -280,6 +288,32 @@ def test_nobody_decides_on_their_own_order(venue):
     assert response.status_code == 409
     venue.transaction.refresh_from_db()
     assert venue.transaction.status == "under_review"
+
+
+def test_nobody_takes_the_payment_of_their_own_order(venue):
+    booking = confirmed_today(venue)
+    transaction = booking.cart_item.transaction
+    user = staff(venue, "manager")
+    booking.customer.user = user
+    booking.customer.save()
+    client = signed_in(user)
+    take = reverse("admin:payments_take", args=[transaction.pk])
+
+    shown = client.get(page(transaction)).content.decode()
+    refused = client.post(take, follow=True)
+
+    assert "Ask a colleague to take the payment" in shown
+    assert take not in shown
+    assert "nobody decides on their own order" in " ".join(map(str, refused.context["messages"]))
+    transaction.refresh_from_db()
+    assert transaction.payment_status == "pending"
+    assert take in as_role(venue, "owner").get(page(transaction)).content.decode()
+
+
+def test_a_pending_payment_is_called_a_payment(venue):
+    transaction = confirmed_today(venue).cart_item.transaction
+
+    assert "Payment: pending" in as_role(venue, "owner").get(page(transaction)).content.decode()
 
 
 @pytest.mark.parametrize("role", ["front_desk", "provider"])
