@@ -23,6 +23,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
+from audit.errors import Unavailable
 from bookings.models import User
 
 HEADERS = {
@@ -123,7 +124,7 @@ def forgot_password(request: HttpRequest) -> HttpResponse:
         return render(request, template, {"form": form}, status=429)
     try:
         form.save(request)
-    except OSError:  # of which those of smtplib are
+    except Unavailable:
         form.add_error(None, _("The mail could not be sent right now. Try again in some minutes."))
         return render(request, template, {"form": form}, status=503)
     return render(request, template, {"sent": True, "email": email})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from django import forms
@@ -18,9 +19,12 @@ from django.http import HttpRequest
 
 from audit.api.fields import NOT_ONE_LINE, is_one_line
 from audit.context import audited
+from audit.errors import Unavailable
 from audit.observability.operations import operation
 from bookings.models import User
 from bookings.services.accounts import actor_of, tidy_name
+
+log = structlog.get_logger("holdfast.accounts")
 
 
 class SignUpForm(forms.Form):
@@ -53,6 +57,19 @@ class AccountAdapter(DefaultAccountAdapter):
             with transaction.atomic(), audited(actor_of(user), reason="sign-up"):
                 user.save()
         return user
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send an account's mail.
+
+        Raises:
+            Unavailable: the mail server is away. Whoever signed up has an account by then, and
+                gets the mail by signing in or by asking for a new password.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError as error:  # of which those of smtplib are
+            log.warning("account_mail_failed", mail=template_prefix, exc_info=error)
+            raise Unavailable("The mail could not be sent right now.") from error
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """Set a password; every session of the person ends with it."""

@@ -224,6 +224,29 @@ def test_without_a_mail_server_the_page_says_so(
     assert "could not be sent" in answer.content.decode()
 
 
+def test_without_a_mail_server_a_sign_up_is_no_error_of_ours(
+    http: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise smtplib.SMTPServerDisconnected
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.mail.message.EmailMessage.send", away)
+        answer = http.post(
+            SIGNUP,
+            {"email": "new@example.com", "password": PASSWORD},
+            content_type="application/json",
+        )
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    # Nothing is half done: the account is there, and a new mail can be asked for.
+    post(http, FORGOT, email="new@example.com")
+    post(http, link(), password1=PASSWORD + "2", password2=PASSWORD + "2")
+    user = User.objects.get(email="new@example.com")
+    assert user.check_password(PASSWORD + "2")
+    assert address_of(user).verified
+
+
 def test_mails_name_holdfast_and_no_host_of_a_request(http: Client) -> None:
     sign_up()
     Client(headers={"host": "evil.example"}).post(FORGOT, {"email": "new@example.com"})
