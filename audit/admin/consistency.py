@@ -34,9 +34,7 @@ STATUS_COLOURS = {
 
 @admin.register(ConsistencyReport)
 class ConsistencyReportAdmin(ScopedReadOnlyAdmin):
-    empty_text = _(
-        "No check has run yet. They run by themselves every night, or with “check_consistency”."
-    )
+    empty_text = _("No check has run yet. They run by themselves once a day.")
     list_display = (
         "show_started_at",
         "kind",
