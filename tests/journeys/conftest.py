@@ -12,7 +12,7 @@ from django.test import TransactionTestCase
 from bookings.models import Resource
 from tests import factories as f
 from tests.faults import proofs_in
-from tests.journeys.system import System, noon_zone
+from tests.journeys.system import System, hang_up, noon_zone
 
 
 @pytest.fixture(scope="package")
@@ -36,6 +36,12 @@ def _same_proofs(system: System, _private_files: None) -> Iterator[None]:
     """The checks of the test look where the web server stores."""
     with proofs_in(system.proofs):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _people_hang_up() -> Iterator[None]:
+    yield
+    hang_up()
 
 
 @pytest.fixture

@@ -187,7 +187,8 @@ def test_what_is_free_is_confirmed_at_once(system):
 
     assert (order["status"], order["payment_method"]) == ("approved", "free")
     one_mail(system, customer, "is confirmed")
-    desk.did("check-ins/", {"code": order["bookings"][0]["check_in_code"]})
+    booking = customer.get(f"bookings/{order['bookings'][0]['id']}/")
+    desk.did("check-ins/", {"code": booking["check_in_code"]})
     assert_consistent()
 
 

@@ -108,6 +108,9 @@ CLAIMS = {
     "payments_price_currency_is_iso": lambda w: change(w.price, currency="eur"),
     "payments_price_discount_is_a_percentage": lambda w: change(w.price, discount_percent=101),
     "payments_price_tax_is_a_percentage": lambda w: change(w.price, tax_percent=-1),
+    "payments_price_hours_are_in_one_day": lambda w: change(
+        w.price, from_time="22:00", until_time="02:00"
+    ),
     "payments_price_ends_after_it_starts": lambda w: change(
         w.price, valid_from="2030-01-02", valid_until="2030-01-01"
     ),
