@@ -79,7 +79,7 @@ def test_people_who_came_and_went_still_fill_the_week(venue):
 
     def share() -> int:
         context = client.get(reverse(INDEX)).context
-        return json.loads(context["occupancy"]["data"])["datasets"][0]["data"][0]
+        return int(json.loads(context["occupancy"]["data"])["datasets"][0]["data"][0])
 
     before = share()
     now = timezone.now()

@@ -4,8 +4,10 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db import transaction
 from django.utils import timezone
 
+from audit.context import Actor, audited
 from bookings.models import User
 from tests import factories as f
 from tests.api.client import Client
@@ -244,3 +246,17 @@ def test_the_trail_says_who_signed_up_and_with_which_request(world):
     first = user.history.earliest("history_id")
     assert (first.actor_label, first.history_change_reason) == ("new@example.com", "sign-up")
     assert first.request_id == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.django_db
+def test_a_new_password_is_in_the_trail_without_the_password():
+    user = f.UserFactory()
+
+    with transaction.atomic(), audited(Actor("customer", user.pk, "Ana"), reason="forgot it"):
+        user.set_password("another correct horse")
+        user.save()
+
+    line = User.history.filter(id=user.pk).latest()
+    assert (line.history_type, line.actor_label) == ("~", "Ana")
+    assert line.password_changed_at == user.password_changed_at
+    assert not hasattr(line, "password")
