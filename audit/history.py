@@ -140,7 +140,7 @@ class WriteTrail(pgtrigger.Trigger):
         )
 
 
-def trail_of(model: type[models.Model]) -> type[models.Model]:
+def trail_of(model: type[models.Model]) -> type[Any]:
     """The historical model of a tracked model."""
     manager = getattr(model, model._meta.simple_history_manager_attribute)  # type: ignore[attr-defined]
     return manager.model  # type: ignore[no-any-return]
@@ -148,7 +148,7 @@ def trail_of(model: type[models.Model]) -> type[models.Model]:
 
 def tracked_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
     """The fields of a tracked model whose values are in its trail."""
-    return list(trail_of(model).tracked_fields)  # type: ignore[attr-defined]
+    return list(trail_of(model).tracked_fields)
 
 
 def tracked_models() -> list[type[models.Model]]:
