@@ -35,7 +35,7 @@ lint: $(VENV)/.dev ## Check style, types, layers, templates, migrations and sett
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/djlint --quiet --lint --check templates
+	$(BIN)/djlint --quiet --lint templates
 	@echo "manage.py makemigrations --check"
 	@DJANGO_SETTINGS_MODULE=config.settings.test DATABASE_POOL_TIMEOUT=0.1 \
 		$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
@@ -52,7 +52,6 @@ lint: $(VENV)/.dev ## Check style, types, layers, templates, migrations and sett
 fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
-	$(BIN)/djlint --quiet --reformat templates
 
 # --no-emit-index-url: nothing committed names the registry that somebody happened to use.
 COMPILE = $(or $(UV),$(BIN)/uv) pip compile --quiet --universal --generate-hashes \
