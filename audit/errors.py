@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.db import DatabaseError
 
 
@@ -43,8 +44,13 @@ class DomainError(Exception):
 
     @classmethod
     def catalogue(cls) -> dict[str, type[DomainError]]:
-        """Every declared error by its code, for the documentation and its test."""
-        return dict(DomainError._by_code)
+        """Every error that an installed app declares, by its code, for the documentation."""
+        ours = {code: e for code, e in DomainError._by_code.items() if _is_installed(e)}
+        return dict(sorted(ours.items()))
+
+
+def _is_installed(error: type[DomainError]) -> bool:
+    return apps.get_containing_app_config(error.__module__) is not None
 
 
 class NotFound(DomainError):

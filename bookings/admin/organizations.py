@@ -19,6 +19,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
 from audit.admin.scope import staff_actor
+from audit.errors import Unavailable
 from bookings.admin.base import (
     AuditedForm,
     OwnOrganizationFilter,
@@ -145,7 +146,7 @@ def invite(request: HttpRequest, user: User) -> None:
     """Mail them a link to choose a password, and tell the person at the form."""
     try:
         request_password_reset(request, user.email, [user], None)
-    except OSError as error:  # the mail server's trouble does not undo the colleague
+    except (OSError, Unavailable) as error:  # the mail server's trouble is not the colleague's
         log.warning("invitation_failed", user=str(user.pk), error=type(error).__name__)
         messages.warning(
             request,

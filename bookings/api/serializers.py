@@ -56,7 +56,9 @@ class BookingSerializer(serializers.Serializer):
     slot = BookedSlot()
     customer = BookingCustomer()
     check_in_code = serializers.CharField(
-        allow_null=True, help_text="What its QR code says; only for its customer, once confirmed."
+        allow_null=True,
+        help_text="What its QR code says; only for its customer, once confirmed. Answers to POST"
+        " are kept for retries and leave it out: read the booking.",
     )
     hold_expires_at = serializers.DateTimeField(
         allow_null=True, help_text="Until when the seats are held in the cart."

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -17,6 +18,12 @@ from tests import factories as f
 
 ROLES = ["owner", "manager", "reviewer", "front_desk", "provider"]
 BACKEND = "bookings.permissions.MembershipBackend"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_tried_before() -> None:
+    """The limits on sign-in count in Redis, which outlives a test."""
+    cache.clear()
 
 
 @dataclass
