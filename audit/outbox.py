@@ -22,6 +22,7 @@ from django.db import connection, models, transaction
 
 from audit import context
 from audit.models import OutboxEvent
+from audit.sql import insert_rows
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def emit_many(events: Iterable[Event]) -> list[OutboxEvent]:
     rows = [_row(event, request_id, actor_label) for event in events]
     if not rows:
         return []
-    OutboxEvent.objects.bulk_create(rows)
+    insert_rows(rows)
     if not any(entry[1] is kick for entry in connection.run_on_commit):
         transaction.on_commit(kick, robust=True)
     return rows

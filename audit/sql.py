@@ -52,6 +52,34 @@ def insert(row: models.Model) -> None:
     row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
+def insert_rows(rows: Sequence[models.Model]) -> None:
+    """Insert new rows of one model, as ``bulk_create`` does, by one statement that is kept.
+
+    The same statement for any number of rows: each column goes over as one array. As with
+    :func:`insert`, no signals, and what the database fills in is not read back.
+    """
+    if not rows:
+        return
+    sql, fields = _insert_rows_sql(type(rows[0]))
+    database = connections[DEFAULT_DB_ALIAS]
+    values = [
+        [f.get_db_prep_save(f.pre_save(row, add=True), database) for row in rows] for f in fields
+    ]
+    with prepared_cursor() as cursor:
+        cursor.execute(sql, values)
+    for row in rows:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+@cache
+def _insert_rows_sql(model: type[models.Model]) -> tuple[str, list[Any]]:
+    fields = [f for f in model._meta.local_concrete_fields if not _filled_in_by_database(f)]
+    columns = ", ".join(f'"{f.column}"' for f in fields)
+    arrays = ", ".join(f"%s::{_cast_type(f)}[]" for f in fields)
+    table = model._meta.db_table
+    return f'INSERT INTO "{table}" ({columns}) SELECT * FROM unnest({arrays})', fields  # noqa: S608  from models
+
+
 @cache
 def _insert_sql(model: type[models.Model]) -> tuple[str, list[Any]]:
     fields = [f for f in model._meta.local_concrete_fields if not _filled_in_by_database(f)]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from audit import outbox
-from audit.sql import insert
+from audit.sql import insert, insert_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import BOOKING, ENDED, LIVE, BookingStatus, SlotStatus
@@ -108,7 +108,7 @@ def issue_codes(bookings: Iterable[Booking], *, now: datetime) -> None:
         nonce = codes.new_nonce()
         digest = codes.fingerprint(codes.derive(booking.pk, nonce))
         rows.append(CheckInCode(booking=booking, nonce=nonce, code_hash=digest, created_at=now))
-    CheckInCode.objects.bulk_create(rows)
+    insert_rows(rows)
 
 
 def reject(bookings: Sequence[Booking], *, now: datetime, reason: str) -> None:

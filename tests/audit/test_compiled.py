@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from audit.compiled import Compiled, Param
 from audit.errors import constraint_name
-from audit.models import IdempotencyKey
-from audit.sql import insert
-from bookings.models import Booking, Resource, Slot
+from audit.models import IdempotencyKey, OutboxEvent
+from audit.sql import insert, insert_rows
+from bookings.models import Booking, CheckInCode, Resource, Slot
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -196,3 +196,70 @@ def test_a_refused_row_names_its_constraint():
 
     assert constraint_name(caught.value) == "bookings_slot_bookings_within_capacity"
     assert Booking.objects.count() == 1
+
+
+def test_rows_inserted_together_are_what_bulk_create_would_have_written():
+    def events(request_id):
+        return [
+            OutboxEvent(
+                kind="booking.confirmed",
+                organization_id=organization,
+                subject_type="bookings.booking",
+                subject_id=str(n),
+                payload={"n": n, "text": "“ä”, {x}, \\ and 'y'", "at": moment, "none": None},
+                recipients=[{"address": f"{n}@example.com"}] if n else [],
+                request_id=request_id,
+            )
+            for n, organization in enumerate([uuid.uuid4(), None])
+        ]
+
+    moment = timezone.now()
+    insert_rows(events("mine"))
+    OutboxEvent.objects.bulk_create(events("theirs"))
+
+    hidden = {"id", "created_at", "request_id", "organization_id"}
+    mine, theirs = (
+        [
+            {k: v for k, v in row.items() if k not in hidden}
+            | {"org": bool(row["organization_id"])}
+            for row in OutboxEvent.objects.filter(request_id=who).order_by("subject_id").values()
+        ]
+        for who in ("mine", "theirs")
+    )
+    assert mine == theirs
+    assert len(mine) == 2
+    assert all(e.created_at for e in OutboxEvent.objects.all())
+
+
+def test_bytes_and_empty_columns_are_inserted_together():
+    booking = _free_order().items.get().booking
+    nonce = bytes(range(16))
+    CheckInCode.objects.filter(booking=booking).delete()
+
+    insert_rows(
+        [
+            CheckInCode(
+                booking=booking,
+                nonce=nonce,
+                code_hash=b"\x00\xff" * 16,
+                created_at=booking.created_at,
+            )
+        ]
+    )
+
+    made = CheckInCode.objects.get(booking=booking)
+    assert (bytes(made.nonce), bytes(made.code_hash), made.used_at) == (
+        nonce,
+        b"\x00\xff" * 16,
+        None,
+    )
+
+
+def test_no_rows_are_no_statement(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        insert_rows([])
+
+
+def _free_order():
+    slot = f.make_slot()
+    return f.check_out(f.CustomerFactory(organization=slot.organization), slot, method="free")
