@@ -1,7 +1,6 @@
 """The demo's data: complete, consistent, and the same when it is made twice. Serves F4, A9."""
 
 import io
-import time
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -43,11 +42,9 @@ def values(model: type, field: str) -> set[str]:
 def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings):
     settings.OUTBOX_KICK = False
     now = timezone.now()
-    began = time.monotonic()
 
     logins = seed(now=now)
 
-    assert time.monotonic() - began < 40, "a demo that takes that long is not tried"
     assert [login.role for login in logins] == [
         "admin",
         "owner",

@@ -194,7 +194,7 @@ def test_whatever_the_order_of_the_prices_the_same_one_counts_and_it_fits(
         for r in rules
         if (not r.weekdays or local.weekday() + 1 in r.weekdays)
         and (r.from_time or time.min) <= local.time()
-        and not (r.until_time is not None and local.time() >= r.until_time)
+        and (r.until_time in (None, time.min) or local.time() < r.until_time)  # 00:00: all day
         and (r.valid_from or date.min) <= local.date() <= (r.valid_until or date.max)
     ]
     if not fitting:
