@@ -50,6 +50,60 @@ class SlotInUse(DomainError):
     constraints = ("bookings_slot_with_people_keeps_its_time",)
 
 
+class TooSoon(DomainError):
+    """This is too short before the start for a booking of one's own."""
+
+    code = "too_soon"
+
+
+class TooFarAhead(DomainError):
+    """Bookings this far ahead are not taken yet."""
+
+    code = "too_far_ahead"
+
+
+class TooManyBookings(DomainError):
+    """A customer has as many bookings here as are allowed at a time."""
+
+    code = "too_many_bookings"
+
+
+class TooLate(DomainError):
+    """The deadline for this has passed; ask the staff."""
+
+    code = "too_late"
+
+
+class NotOffered(DomainError):
+    """This is not offered at that time or for that long."""
+
+    code = "not_offered"
+
+
+class NoProposal(DomainError):
+    """There is no proposed time to answer."""
+
+    code = "no_proposal"
+
+
+class MadeInCircles(DomainError):
+    """A resource cannot be a part of itself, directly or through others."""
+
+    code = "made_in_circles"
+    constraints = ("bookings_resourcepart_makes_no_circle", "bookings_resourcepart_is_not_itself")
+
+
+class DoesNotFit(DomainError):
+    """These resources cannot be put together like that."""
+
+    code = "does_not_fit"
+    constraints = (
+        "bookings_resourcepart_fits",
+        "bookings_poolmember_is_single",
+        "bookings_poolneed_fits",
+    )
+
+
 class LastOwner(DomainError):
     """An organisation keeps at least one owner."""
 

@@ -25,6 +25,14 @@ class SlotStatus(TextChoices):
     LEGACY = "legacy", _("legacy")
 
 
+class ProposalStatus(TextChoices):
+    OPEN = "open", _("waiting for an answer")
+    ACCEPTED = "accepted", _("accepted")
+    DECLINED = "declined", _("declined")
+    EXPIRED = "expired", _("expired")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
 B = BookingStatus
 
 # Live bookings take seats; the others do not.
@@ -52,4 +60,13 @@ SLOT = Lifecycle(
     ("close", {SlotStatus.OPEN}, SlotStatus.CLOSED),
     ("open", {SlotStatus.CLOSED}, SlotStatus.OPEN),
     ("retire", {SlotStatus.OPEN, SlotStatus.CLOSED}, SlotStatus.LEGACY),
+    ("revive", {SlotStatus.LEGACY}, SlotStatus.OPEN),
+)
+
+PROPOSAL = Lifecycle(
+    "proposal",
+    ("accept", {ProposalStatus.OPEN}, ProposalStatus.ACCEPTED),
+    ("decline", {ProposalStatus.OPEN}, ProposalStatus.DECLINED),
+    ("expire", {ProposalStatus.OPEN}, ProposalStatus.EXPIRED),
+    ("withdraw", {ProposalStatus.OPEN}, ProposalStatus.WITHDRAWN),
 )

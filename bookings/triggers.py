@@ -31,6 +31,18 @@ _BOOKABLE = f"""
     END IF;
 """
 
+# The same for a live booking that moves to another slot.
+_MOVABLE = """
+    IF EXISTS (
+        SELECT 1 FROM new_rows n JOIN old_rows b ON b.id = n.id AND b.slot_id <> n.slot_id
+        JOIN bookings_slot s ON s.id = n.slot_id
+        WHERE s.organization_id <> n.organization_id OR s.status <> 'open' OR s.starts_at <= now()
+    ) THEN
+        RAISE EXCEPTION 'the slot is closed, has started or belongs to somebody else' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_booking_slot_is_bookable';
+    END IF;
+"""
+
 _GIVE_BACK = """
     DELETE FROM bookings_occupancy o USING bookings_slot s
     WHERE s.id IN (SELECT slot_id FROM old_rows) AND s.taken_bookings = 0 AND o.slot_id = s.id;
@@ -38,9 +50,12 @@ _GIVE_BACK = """
 
 _TAKE = """
     INSERT INTO bookings_occupancy (slot_id, resource_number, period)
-    SELECT s.id, r.number, tstzrange(s.busy_from, s.busy_until, '[)')
+    SELECT s.id, taken.number, tstzrange(s.busy_from, s.busy_until, '[)')
     FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
-    WHERE s.id IN (SELECT slot_id FROM new_rows) AND s.exclusive AND s.taken_bookings > 0
+    CROSS JOIN LATERAL unnest(
+        CASE WHEN s.exclusive THEN r.number || s.parts || s.picked ELSE s.parts || s.picked END
+    ) AS taken (number)
+    WHERE s.id IN (SELECT slot_id FROM new_rows) AND s.taken_bookings > 0
     ON CONFLICT (slot_id, resource_number) DO NOTHING;
 """
 
@@ -92,7 +107,7 @@ def count_seats() -> list[pgtrigger.Trigger]:
             name="count_seats_update",
             operation=pgtrigger.Update,
             referencing=pgtrigger.Referencing(old="old_rows", new="new_rows"),
-            func=_count(old=True, new=True) + _GIVE_BACK + _TAKE + "RETURN NULL;",
+            func=_MOVABLE + _count(old=True, new=True) + _GIVE_BACK + _TAKE + "RETURN NULL;",
             **common,
         ),
         pgtrigger.Trigger(
@@ -100,6 +115,114 @@ def count_seats() -> list[pgtrigger.Trigger]:
             operation=pgtrigger.Delete,
             referencing=pgtrigger.Referencing(old="old_rows"),
             func=_count(old=True, new=False) + _GIVE_BACK + "RETURN NULL;",
+            **common,
+        ),
+    ]
+
+
+# What each resource of the organisation is made of, through any number of levels, and which
+# pools it and its parts need. One at a time: two links made at once could close a circle.
+_COMPOSE = """
+    PERFORM pg_advisory_xact_lock(hashtextextended('bookings_composition', 0));
+    WITH RECURSIVE made (whole_id, part_id) AS (
+        SELECT whole_id, part_id FROM bookings_resourcepart
+        UNION
+        SELECT m.whole_id, p.part_id FROM made m
+        JOIN bookings_resourcepart p ON p.whole_id = m.part_id
+    )
+    SELECT count(*) INTO circles FROM made WHERE whole_id = part_id;
+    IF circles > 0 THEN
+        RAISE EXCEPTION 'a resource cannot be a part of itself' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_resourcepart_makes_no_circle';
+    END IF;
+    WITH RECURSIVE made (whole_id, part_id) AS (
+        SELECT whole_id, part_id FROM bookings_resourcepart
+        UNION
+        SELECT m.whole_id, p.part_id FROM made m
+        JOIN bookings_resourcepart p ON p.whole_id = m.part_id
+    ), parts AS (
+        SELECT m.whole_id AS id, array_agg(r.number ORDER BY r.number) AS parts
+        FROM made m JOIN bookings_resource r ON r.id = m.part_id GROUP BY m.whole_id
+    ), needs AS (
+        SELECT x.id, array_agg(DISTINCT x.pool_id) AS pools FROM (
+            SELECT resource_id AS id, pool_id FROM bookings_poolneed
+            UNION ALL
+            SELECT m.whole_id, n.pool_id FROM made m
+            JOIN bookings_poolneed n ON n.resource_id = m.part_id
+        ) x GROUP BY x.id
+    )
+    UPDATE bookings_resource r
+    SET parts = COALESCE(p.parts, '{}'), pools = COALESCE(n.pools, '{}')
+    FROM bookings_resource o
+    LEFT JOIN parts p ON p.id = o.id LEFT JOIN needs n ON n.id = o.id
+    WHERE r.id = o.id AND (r.parts <> COALESCE(p.parts, '{}') OR r.pools <> COALESCE(n.pools, '{}'));
+    IF EXISTS (
+        SELECT 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
+        WHERE r.parts <> '{}' OR r.pools <> '{}'
+    ) THEN
+        RAISE EXCEPTION 'a pool takes single, exclusive resources' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_poolmember_is_single';
+    END IF;
+"""
+
+_FITTING = {
+    "whole_id": """
+    PERFORM 1 FROM bookings_resource
+    WHERE id IN (SELECT part_id FROM new_rows) ORDER BY id FOR SHARE;
+    IF EXISTS (
+        SELECT 1 FROM new_rows n JOIN bookings_resource w ON w.id = n.whole_id
+        JOIN bookings_resource p ON p.id = n.part_id
+        WHERE NOT p.exclusive OR w.organization_id <> n.organization_id
+           OR p.organization_id <> n.organization_id
+    ) THEN
+        RAISE EXCEPTION 'a part is exclusive and of the same organisation' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_resourcepart_fits';
+    END IF;
+    """,
+    "resource_id": """
+    IF EXISTS (
+        SELECT 1 FROM new_rows n JOIN bookings_resource r ON r.id = n.resource_id
+        JOIN bookings_pool p ON p.id = n.pool_id
+        WHERE r.organization_id <> n.organization_id OR p.organization_id <> n.organization_id
+    ) THEN
+        RAISE EXCEPTION 'a pool is of the same organisation' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_poolneed_fits';
+    END IF;
+    """,
+}
+
+
+def keep_composition(owner: str) -> list[pgtrigger.Trigger]:
+    """Keep ``Resource.parts`` and ``Resource.pools``, and refuse circles.
+
+    Args:
+        owner: the column that names the resource that takes the other, "whole_id" or
+            "resource_id".
+    """
+    common: dict[str, Any] = {
+        "level": pgtrigger.Statement,
+        "when": pgtrigger.After,
+        "declare": [("circles", "bigint")],
+    }
+    return [
+        pgtrigger.Trigger(
+            name="compose_insert",
+            operation=pgtrigger.Insert,
+            referencing=pgtrigger.Referencing(new="new_rows"),
+            func=_FITTING[owner] + _COMPOSE + "RETURN NULL;",
+            **common,
+        ),
+        pgtrigger.Trigger(
+            name="compose_update",
+            operation=pgtrigger.Update,
+            referencing=pgtrigger.Referencing(new="new_rows"),
+            func=_FITTING[owner] + _COMPOSE + "RETURN NULL;",
+            **common,
+        ),
+        pgtrigger.Trigger(
+            name="compose_delete",
+            operation=pgtrigger.Delete,
+            func=_COMPOSE + "RETURN NULL;",
             **common,
         ),
     ]

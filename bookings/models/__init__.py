@@ -1,7 +1,11 @@
 from bookings.models.booking import Booking, CheckInCode
+from bookings.models.composition import Pool, PoolMember, PoolNeed, ResourcePart
 from bookings.models.customer import Customer
 from bookings.models.organization import Membership, Organization, Role
+from bookings.models.proposal import Proposal
 from bookings.models.resource import Resource
+from bookings.models.schedule import Schedule, ScheduleException, ScheduleRule
+from bookings.models.series import Series
 from bookings.models.slot import Occupancy, Slot
 from bookings.models.user import User
 
@@ -12,8 +16,17 @@ __all__ = [
     "Membership",
     "Occupancy",
     "Organization",
+    "Pool",
+    "PoolMember",
+    "PoolNeed",
+    "Proposal",
     "Resource",
+    "ResourcePart",
     "Role",
+    "Schedule",
+    "ScheduleException",
+    "ScheduleRule",
+    "Series",
     "Slot",
     "User",
 ]

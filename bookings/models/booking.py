@@ -56,6 +56,26 @@ class Booking(models.Model):
     checked_in_at = models.DateTimeField(_("checked in at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     ended_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    # Holds the seats of a proposed time for that booking, until its customer has answered.
+    stands_for = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="stand_ins",
+        db_index=False,
+    )
+    series = models.ForeignKey(
+        "bookings.Series",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="bookings",
+        verbose_name=_("series"),
+        db_index=False,
+    )
 
     history = Trail()
 
@@ -91,6 +111,17 @@ class Booking(models.Model):
                 | (~Q(status__in=ENDED) & Q(ended_at__isnull=True)),
                 name="bookings_booking_ended_says_when",
             ),
+            models.CheckConstraint(
+                condition=Q(stands_for__isnull=True)
+                | Q(
+                    status__in=[
+                        BookingStatus.HELD,
+                        BookingStatus.EXPIRED,
+                        BookingStatus.CANCELLED,
+                    ]
+                ),
+                name="bookings_booking_stand_in_is_only_held",
+            ),
         ]
         indexes = [
             models.Index(fields=["organization", "-created_at", "-id"]),
@@ -107,6 +138,14 @@ class Booking(models.Model):
             ),
             models.Index(
                 fields=["slot"], condition=Q(status__in=LIVE), name="bookings_live_by_slot"
+            ),
+            models.Index(
+                fields=["stands_for"],
+                condition=Q(stands_for__isnull=False),
+                name="bookings_stand_ins",
+            ),
+            models.Index(
+                fields=["series"], condition=Q(series__isnull=False), name="bookings_by_series"
             ),
         ]
         triggers = [

@@ -36,6 +36,9 @@ class Organization(models.Model):
     pending_hours = models.PositiveSmallIntegerField(
         _("hours until an unpaid booking expires"), default=24, validators=[MinValueValidator(1)]
     )
+    proposal_hours = models.PositiveSmallIntegerField(
+        _("hours to answer a proposed time"), default=48, validators=[MinValueValidator(1)]
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -53,6 +56,10 @@ class Organization(models.Model):
             models.CheckConstraint(
                 condition=models.Q(pending_hours__gte=1),
                 name="bookings_organization_pending_lasts_an_hour",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(proposal_hours__gte=1),
+                name="bookings_organization_proposals_last_an_hour",
             ),
         ]
 

@@ -1,6 +1,10 @@
 """What is booked: a court, a class, a doctor."""
 
+from datetime import timedelta
+
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Func, Value
 from django.utils.translation import gettext_lazy as _
@@ -16,12 +20,20 @@ class Resource(models.Model):
     An *exclusive* resource is in at most one slot with people at any moment (B5).
     ``number`` stands for it in the exclusion constraint of :class:`Occupancy`, where a UUID
     would need the extension btree_gist.
+
+    ``parts`` and ``pools`` say what else its people take: the numbers of the exclusive
+    resources it is made of, and the pools of each of which it needs one. Triggers on
+    :class:`ResourcePart` and :class:`PoolNeed` keep them, through any number of levels.
     """
 
     class Kind(models.TextChoices):
         PLACE = "place", _("place")
         PERSON = "person", _("person")
         ACTIVITY = "activity", _("activity")
+
+    class Mode(models.TextChoices):
+        SLOTS = "slots", _("in fixed slots")
+        FREE_TIMES = "free_times", _("from any time, for as long as wanted")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     number = models.BigIntegerField(
@@ -63,6 +75,52 @@ class Resource(models.Model):
         _("minutes kept free before"), default=0
     )
     buffer_after_minutes = models.PositiveSmallIntegerField(_("minutes kept free after"), default=0)
+    parts = ArrayField(models.BigIntegerField(), default=list, editable=False)
+    pools = ArrayField(models.UUIDField(), default=list, editable=False)
+    mode = models.CharField(_("booked"), max_length=12, choices=Mode, default=Mode.SLOTS)
+    # The booking rules: what customers may ask for. Staff may go beyond them, with a reason.
+    notice_minutes = models.PositiveIntegerField(
+        _("notice in minutes"),
+        default=0,
+        help_text=_("How long before the start customers may still book."),
+    )
+    horizon_days = models.PositiveSmallIntegerField(
+        _("days ahead"),
+        default=365,
+        validators=[MinValueValidator(1), MaxValueValidator(730)],
+        help_text=_("How far ahead slots are made and customers may book."),
+    )
+    grid_minutes = models.PositiveSmallIntegerField(
+        _("starts every (minutes)"),
+        default=15,
+        validators=[MinValueValidator(1), MaxValueValidator(1440)],
+        help_text=_("Where times are free: a booking may start this often."),
+    )
+    shortest_minutes = models.PositiveSmallIntegerField(
+        _("shortest booking in minutes"), default=15, validators=[MinValueValidator(1)]
+    )
+    longest_minutes = models.PositiveSmallIntegerField(
+        _("longest booking in minutes"), default=240, validators=[MinValueValidator(1)]
+    )
+    most_live_bookings = models.PositiveSmallIntegerField(
+        _("most bookings of one customer at a time"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Of this, and not over yet. Empty: no limit."),
+    )
+    cancel_until_minutes = models.PositiveIntegerField(
+        _("customers may cancel until (minutes before)"), default=0
+    )
+    reschedule_until_minutes = models.PositiveIntegerField(
+        _("customers may reschedule until (minutes before)"), default=0
+    )
+    needs_approval = models.BooleanField(
+        _("needs approval"),
+        default=False,
+        help_text=_("Staff confirm each booking, even what is free or paid on arrival."),
+    )
+    observes_holidays = models.BooleanField(_("closed on holidays"), default=True)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -80,6 +138,24 @@ class Resource(models.Model):
                 condition=models.Q(kind__in=["place", "person", "activity"]),
                 name="bookings_resource_kind_is_known",
             ),
+            models.CheckConstraint(
+                condition=models.Q(mode="slots") | models.Q(mode="free_times", exclusive=True),
+                name="bookings_resource_of_free_times_is_exclusive",
+                violation_error_message=_("Only what is exclusive can be booked at free times."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    horizon_days__gte=1,
+                    horizon_days__lte=730,
+                    grid_minutes__gte=1,
+                    grid_minutes__lte=1440,
+                    shortest_minutes__gte=1,
+                    longest_minutes__gte=models.F("shortest_minutes"),
+                )
+                & (models.Q(most_live_bookings__isnull=True) | models.Q(most_live_bookings__gte=1)),
+                name="bookings_resource_rules_make_sense",
+                violation_error_message=_("The longest booking is at least the shortest."),
+            ),
         ]
         triggers = [
             pgtrigger.Trigger(
@@ -88,7 +164,9 @@ class Resource(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange("exclusive", "organization"),
                 func="""
-                    IF EXISTS (SELECT 1 FROM bookings_slot WHERE resource_id = OLD.id) THEN
+                    IF EXISTS (SELECT 1 FROM bookings_slot WHERE resource_id = OLD.id)
+                       OR EXISTS (SELECT 1 FROM bookings_resourcepart WHERE part_id = OLD.id)
+                       OR EXISTS (SELECT 1 FROM bookings_poolmember WHERE resource_id = OLD.id) THEN
                         RAISE EXCEPTION 'resource % has slots', OLD.id USING
                             ERRCODE = 'check_violation',
                             CONSTRAINT = 'bookings_resource_with_slots_keeps_its_kind';
@@ -100,3 +178,16 @@ class Resource(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether its people take more than this resource itself."""
+        return bool(self.parts or self.pools)
+
+    @property
+    def notice(self) -> timedelta:
+        return timedelta(minutes=self.notice_minutes)
+
+    @property
+    def horizon(self) -> timedelta:
+        return timedelta(days=self.horizon_days)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pgtrigger
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Q, Value
@@ -25,8 +25,17 @@ class Slot(models.Model):
 
     ``taken_bookings`` and ``taken_units`` count the live bookings. A statement-level trigger
     on bookings keeps them; nothing else may. ``busy_from`` to ``busy_until`` is the time with
-    the resource's buffers, which is what an exclusive resource is taken for.
+    the buffers, which is what an exclusive resource is taken for.
+
+    ``parts`` and ``pools`` are the resource's when the slot was made or the resource was put
+    together anew; ``picked`` is one number out of each pool, chosen when people come in.
+    ``source`` says whether the schedule may change the slot.
     """
+
+    class Source(models.TextChoices):
+        HAND = "hand", _("by hand")
+        SCHEDULE = "schedule", _("by the schedule")
+        FREE = "free", _("with a booking")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey(
@@ -49,6 +58,12 @@ class Slot(models.Model):
     status = models.CharField(
         _("status"), max_length=10, choices=SlotStatus, default=SlotStatus.OPEN
     )
+    source = models.CharField(
+        _("made"), max_length=10, choices=Source, default=Source.HAND, editable=False
+    )
+    parts = ArrayField(models.BigIntegerField(), default=list, editable=False)
+    pools = ArrayField(models.UUIDField(), default=list, editable=False)
+    picked = ArrayField(models.BigIntegerField(), default=list, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     history = Trail(excluded=["taken_bookings", "taken_units"], counted=True)
@@ -84,6 +99,15 @@ class Slot(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=SlotStatus.values), name="bookings_slot_status_is_known"
             ),
+            models.CheckConstraint(
+                condition=Q(source__in=["hand", "schedule", "free"]),
+                name="bookings_slot_source_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_bookings=0)
+                | Q(picked__len=Func(F("pools"), function="cardinality")),
+                name="bookings_slot_with_people_has_what_it_needs",
+            ),
             models.UniqueConstraint(
                 fields=["resource", "starts_at", "ends_at"],
                 condition=~Q(status=SlotStatus.LEGACY),
@@ -103,12 +127,13 @@ class Slot(models.Model):
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="new_rows"),
                 func="""
-                    -- Not while somebody makes the resource exclusive, or the other way round.
+                    -- Not while somebody makes the resource exclusive, or puts it together anew.
                     PERFORM 1 FROM bookings_resource
                     WHERE id IN (SELECT resource_id FROM new_rows) ORDER BY id FOR SHARE;
                     IF EXISTS (
                         SELECT 1 FROM new_rows n JOIN bookings_resource r ON r.id = n.resource_id
                         WHERE r.exclusive <> n.exclusive OR r.organization_id <> n.organization_id
+                           OR r.parts <> n.parts OR r.pools <> n.pools
                     ) THEN
                         RAISE EXCEPTION 'a slot differs from its resource' USING
                             ERRCODE = 'check_violation',
@@ -129,6 +154,7 @@ class Slot(models.Model):
                     "ends_at",
                     "busy_from",
                     "busy_until",
+                    "picked",
                 ),
                 func="""
                     IF NEW.resource_id <> OLD.resource_id OR NEW.exclusive <> OLD.exclusive
@@ -149,7 +175,7 @@ class Slot(models.Model):
     def at(
         cls, resource: Resource, starts_at: datetime, ends_at: datetime, **fields: object
     ) -> Slot:
-        """An unsaved slot of a resource, with its buffers and its kind filled in."""
+        """An unsaved slot of a resource, with its buffers and what it takes filled in."""
         return cls(
             organization_id=resource.organization_id,
             resource=resource,
@@ -158,8 +184,21 @@ class Slot(models.Model):
             busy_from=starts_at - timedelta(minutes=resource.buffer_before_minutes),
             busy_until=ends_at + timedelta(minutes=resource.buffer_after_minutes),
             exclusive=resource.exclusive,
+            parts=resource.parts,
+            pools=resource.pools,
             **fields,
         )
+
+    @property
+    def takes_exclusively(self) -> bool:
+        """Whether its people take anything that nobody else can have at the same time."""
+        return bool(self.exclusive or self.parts or self.pools)
+
+    @property
+    def numbers(self) -> list[int]:
+        """What its people take for themselves alone, apart from what is picked out of pools."""
+        own = [self.resource.number] if self.exclusive else []
+        return own + self.parts
 
     def has_room(self, units: int) -> bool:
         return (
