@@ -2,30 +2,37 @@
 
 Order, always, and by primary key within a kind:
 
-    cart → slot → booking → exclusive resource → waitlist entry → offer → cart transaction
+    cart → slot → customer → booking → exclusive resource → waitlist entry → offer → cart transaction
 
-``FOR NO KEY UPDATE`` everywhere, so that foreign keys to a locked row do not wait.
+``FOR NO KEY UPDATE`` everywhere, so that foreign keys to a locked row do not wait. An exclusive
+resource is not locked by its row, which everybody reads, but by an advisory lock on its number,
+which lasts until the transaction ends. A proposal has no lock of its own: whoever changes one
+holds the lock of its booking.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.contrib.postgres.fields import BigIntegerRangeField
-from django.db.models import F, Func, Q, QuerySet, Value
+from django.db import connection
+from django.db.models import Func, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 
 from audit.compiled import Compiled, Param
 from audit.errors import NotFound
+from audit.sql import prepared_cursor
 from bookings.lifecycle import BookingStatus
 from bookings.models import (
     Booking,
     CheckInCode,
+    Customer,
     Membership,
-    Occupancy,
     Organization,
+    PoolMember,
     Resource,
     Role,
     Slot,
@@ -72,34 +79,104 @@ def user(user_id: uuid.UUID) -> User:
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
-def rival_slots(slot: Slot) -> tuple[list[Slot], bool]:
-    """Lock an exclusive resource, and the slots whose people take it at the time of ``slot``.
+def customer(customer_id: uuid.UUID) -> Customer:
+    """Count what one customer has one after the other, until this transaction ends."""
+    return Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
 
-    Whoever wants the resource through another slot waits for its row, and then sees us. Without
-    that, both would write occupancies that overlap and learn of each other from the database, as
-    a violated constraint or as a deadlock.
 
-    Returns those it could lock at once, and whether it could not lock all: they come out of
-    the order of locks, so it never waits for them.
-    """
-    Resource.objects.select_for_update(no_key=True).only("pk").get(pk=slot.resource_id)
-    ids = set(
-        Occupancy.objects.alias(key=number_range(F("resource_number")))
-        .filter(
-            key=number_range(Value(slot.resource.number)),
-            period__overlap=(slot.busy_from, slot.busy_until),
-        )
-        .exclude(slot_id=slot.pk)
-        .values_list("slot_id", flat=True)
+def resource(resource_id: uuid.UUID, *, organization_id: uuid.UUID) -> Resource:
+    """Lock one resource of an organisation."""
+    found = (
+        Resource.objects.select_for_update(no_key=True)
+        .filter(pk=resource_id, organization_id=organization_id)
+        .first()
     )
-    if not ids:
-        return [], False
-    locked = list(
+    if found is None:
+        raise NotFound("There is no such resource.")
+    return found
+
+
+# Advisory locks are numbers that all applications of a database share; these are ours.
+_TAKING, _PLANNING = 0x4846_0001 << 32, 0x4846_0002 << 32
+
+
+def planning(resource: Resource) -> None:
+    """Change the schedule of a resource, and the slots it makes, one after the other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PLANNING | resource.number])
+
+
+def take_in_turn(numbers: Iterable[int]) -> None:
+    """Lock exclusive resources by their numbers, in their order.
+
+    Whoever wants one of them through another slot waits here, and then sees us. Without that,
+    both would write occupancies that overlap and learn of each other from the database, as a
+    violated constraint or as a deadlock.
+    """
+    keys = [_TAKING | number for number in sorted(set(numbers))]
+    if not keys:
+        return
+    with prepared_cursor() as cursor:
+        cursor.execute(_TAKE_IN_TURN, [keys])
+
+
+# The order of an array is the order of its locks, as the function runs on each row in turn.
+_TAKE_IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS k"
+
+
+def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:
+    """The numbers of the active resources in each pool, in their order."""
+    found: dict[uuid.UUID, list[int]] = defaultdict(list)
+    rows = (
+        PoolMember.objects.filter(pool__in=set(pool_ids), resource__is_active=True)
+        .order_by("resource__number")
+        .values_list("pool_id", "resource__number")
+    )
+    for pool_id, number in rows:
+        found[pool_id].append(number)
+    return found
+
+
+def occupied(slots: Sequence[Slot], numbers: Iterable[int]) -> dict[uuid.UUID, dict[int, uuid.UUID]]:
+    """For each slot, which of these numbers another slot takes at its time, and which slot."""
+    found: dict[uuid.UUID, dict[int, uuid.UUID]] = defaultdict(dict)
+    with prepared_cursor() as cursor:
+        cursor.execute(
+            _OCCUPIED,
+            [
+                [s.pk for s in slots],
+                [s.busy_from for s in slots],
+                [s.busy_until for s in slots],
+                sorted(set(numbers)),
+            ],
+        )
+        for slot_id, number, rival_id in cursor.fetchall():
+            found[slot_id][number] = rival_id
+    return found
+
+
+_OCCUPIED = """
+    SELECT s.id, n.number, o.slot_id
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS s (id, busy_from, busy_until)
+    CROSS JOIN unnest(%s::bigint[]) AS n (number)
+    JOIN bookings_occupancy o
+      ON int8range(o.resource_number, o.resource_number, '[]')
+         = int8range(n.number, n.number, '[]')
+     AND o.period && tstzrange(s.busy_from, s.busy_until, '[)')
+    WHERE o.slot_id <> s.id
+"""
+
+
+def rivals(ids: Iterable[uuid.UUID]) -> list[Slot]:
+    """Lock those of these slots that nobody else holds.
+
+    They come out of the order of locks, so it never waits for them.
+    """
+    return list(
         Slot.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(pk__in=ids)
+        .filter(pk__in=set(ids))
         .order_by("pk")
     )
-    return locked, len(locked) < len(ids)
 
 
 def number_range(number: Combinable) -> Func:
@@ -131,20 +208,52 @@ def booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
     return found
 
 
-def slot_and_booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
-    """Lock a booking's slot, then the booking."""
-    slot_id = (
-        Booking.objects.filter(pk=booking_id, organization_id=organization_id)
-        .values_list("slot_id", flat=True)
-        .first()
+def slot_and_booking(
+    booking_id: uuid.UUID, *, organization_id: uuid.UUID, also: Iterable[uuid.UUID] = ()
+) -> Booking:
+    """Lock a booking's slot, that of a time proposed for it, and others; then the booking.
+
+    Args:
+        also: slots to lock with them, in the same order.
+    """
+    condition = Q(pk=booking_id, organization_id=organization_id)
+    others = set(also)
+    seen: set[uuid.UUID] = set()
+    while True:  # until nobody moved it while we waited
+        wanted = slots_around(condition, Q(stands_for=booking_id))
+        if not wanted:
+            raise NotFound("There is no such booking.")
+        if wanted <= seen:
+            return booking(booking_id, organization_id=organization_id)
+        locked = slots(wanted | others)
+        seen = {s.pk for s in locked}
+
+
+def slots_and_bookings(condition: Q, stand_ins: Q) -> list[Booking]:
+    """Lock the slots of bookings, those of times proposed for them, then the bookings.
+
+    Args:
+        condition: which bookings.
+        stand_ins: the same, as their stand-ins see it.
+    """
+    seen: set[uuid.UUID] = set()
+    while not (wanted := slots_around(condition, stand_ins)) <= seen:
+        seen = {s.pk for s in slots(wanted)}
+    return bookings_where(condition)
+
+
+def slots_around(condition: Q, stand_ins: Q) -> set[uuid.UUID]:
+    """The slots in which bookings and their stand-ins have seats; in one statement."""
+    own = Booking.objects.filter(condition).order_by().values_list("slot_id")
+    held = Booking.objects.filter(stand_ins, status=BookingStatus.HELD).order_by()
+    return {row[0] for row in own.union(held.values_list("slot_id"))}
+
+
+def stand_ins(bookings: Iterable[Booking]) -> list[Booking]:
+    """Lock what holds the proposed times of locked bookings, whose slots are locked."""
+    return bookings_where(
+        Q(stands_for__in=[b.pk for b in bookings], status=BookingStatus.HELD)
     )
-    if slot_id is None:
-        raise NotFound("There is no such booking.")
-    slots([slot_id])
-    found = booking(booking_id, organization_id=organization_id)
-    if found.slot_id != slot_id:  # moved while we waited: take the new slot in its turn
-        return slot_and_booking(booking_id, organization_id=organization_id)
-    return found
 
 
 def overdue_holds(

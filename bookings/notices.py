@@ -8,19 +8,25 @@ from typing import Any
 from django.db.models import prefetch_related_objects
 
 from audit.outbox import Event, Recipient
-from bookings.models import Booking, Customer
+from bookings.models import Booking, Customer, Slot
 
 
-def describe(booking: Booking) -> dict[str, Any]:
-    """A booking in the words of a message; its slot and resource must be loaded."""
-    slot = booking.slot
+def describe_slot(slot: Slot) -> dict[str, Any]:
+    """A slot in the words of a message; its resource must be loaded."""
     return {
-        "id": str(booking.pk),
-        "reference": booking.reference,
         "resource": slot.resource.name,
         "starts_at": slot.starts_at.isoformat(),
         "ends_at": slot.ends_at.isoformat(),
         "time_zone": slot.resource.time_zone,
+    }
+
+
+def describe(booking: Booking) -> dict[str, Any]:
+    """A booking in the words of a message; its slot and resource must be loaded."""
+    return {
+        "id": str(booking.pk),
+        "reference": booking.reference,
+        **describe_slot(booking.slot),
         "units": booking.units,
         "status": booking.status,
     }

@@ -15,3 +15,8 @@ bookings_moved = Signal()
 # Seats came free. Arguments: ``slot_ids`` (sorted list, rows locked), ``now``.
 # The waitlist serves the next in line here (A5, A6).
 seats_released = Signal()
+
+# Bookings moved to other slots, their status as it was. Arguments: ``bookings`` (list, already
+# moved), ``now``.
+# Received by payments: what is due before the start follows the start.
+bookings_rescheduled = Signal()

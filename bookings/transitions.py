@@ -4,7 +4,7 @@ transaction. Every step takes a list: a hundred bookings cost what three do."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,38 +12,43 @@ from audit import outbox
 from audit.sql import insert, insert_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
-from bookings.lifecycle import BOOKING, ENDED, LIVE, BookingStatus, SlotStatus
-from bookings.models import Booking, CheckInCode, Customer, Slot
+from bookings.lifecycle import (
+    BOOKING,
+    ENDED,
+    LIVE,
+    PROPOSAL,
+    BookingStatus,
+    ProposalStatus,
+    SlotStatus,
+)
+from bookings.models import Booking, CheckInCode, Customer, Proposal, Slot
 
 
 def hold(
-    slot: Slot, *, customer: Customer, units: int, held_until: datetime, now: datetime
+    slot: Slot,
+    *,
+    customer: Customer,
+    units: int,
+    held_until: datetime,
+    now: datetime,
+    stands_for: Booking | None = None,
 ) -> Booking:
     """Hold seats in a locked slot.
 
     Overdue holds that stand in the way are expired on the spot, in this slot and in those
     that take the same exclusive resource at its time.
 
+    Args:
+        stands_for: the booking for which this time is proposed.
+
     Raises:
         SlotGone: closed, legacy or started.
         SlotFull: not enough seats, even so.
-        ResourceTaken: the resource is taken at that time through another slot.
+        ResourceTaken: the resource, or something it needs, is taken at that time.
     """
     check_bookable(slot, now=now)
-    if units > slot.max_units:
-        raise SlotFull(f"This slot takes {slot.max_units} at most.", waitlist=False)
-    if not slot.has_room(units):
-        make_room([slot], now=now)
-    if not slot.has_room(units):
-        free = max(0, slot.max_units - slot.taken_units)
-        if slot.taken_bookings >= slot.max_bookings:
-            free = 0
-        raise SlotFull(
-            "This slot is full." if not free else f"Only {free} left in this slot.",
-            available_units=free,
-        )
-    if slot.exclusive:
-        _clear_rivals(slot, now=now)
+    check_room(slot, units, now=now)
+    claim(slot, now=now)
     booking = Booking(
         organization_id=slot.organization_id,
         slot=slot,
@@ -52,6 +57,7 @@ def hold(
         status=BookingStatus.HELD,
         held_until=held_until,
         created_at=now,
+        stands_for=stands_for,
     )
     insert(booking)
     slot.taken_bookings += 1
@@ -79,12 +85,141 @@ def make_room(slots: Sequence[Slot], *, now: datetime) -> None:
         slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
 
 
-def _clear_rivals(slot: Slot, *, now: datetime) -> None:
-    rivals, some_are_locked = locks.rival_slots(slot)
-    if rivals:
-        make_room(rivals, now=now)
-    if some_are_locked or any(r.taken_bookings for r in rivals):
+def check_room(slot: Slot, units: int, *, now: datetime) -> None:
+    """Make room in a locked slot for one more booking, or raise SlotFull."""
+    if units > slot.max_units:
+        raise SlotFull(f"This slot takes {slot.max_units} at most.", waitlist=False)
+    if not slot.has_room(units):
+        make_room([slot], now=now)
+    if not slot.has_room(units):
+        free = max(0, slot.max_units - slot.taken_units)
+        if slot.taken_bookings >= slot.max_bookings:
+            free = 0
+        raise SlotFull(
+            "This slot is full." if not free else f"Only {free} left in this slot.",
+            available_units=free,
+        )
+
+
+def claim(slot: Slot, *, now: datetime, leaving: Slot | None = None) -> None:
+    """Get what a locked slot's people take for themselves alone, before the first of them.
+
+    Overdue holds in slots that take the same are expired on the spot. Out of each pool one is
+    picked. What is picked is on the slot until its next first people.
+
+    Args:
+        leaving: the locked slot that whoever comes leaves in the same transaction.
+
+    Raises:
+        ResourceTaken: the resource, a part of it or all of a pool is taken at that time.
+    """
+    if not slot.takes_exclusively or slot.taken_bookings:
+        return
+    ignored = {leaving.pk} if leaving is not None and leaving.taken_bookings == 1 else set()
+    pools = locks.pool_members(slot.pools) if slot.pools else {}
+    numbers = {*slot.numbers, *(n for members in pools.values() for n in members)}
+    locks.take_in_turn(numbers)
+    taken = _taken(slot, numbers, ignored)
+    if taken:
+        make_room(locks.rivals(taken.values()), now=now)
+        taken = _taken(slot, numbers, ignored)
+    if any(number in taken for number in slot.numbers):
         raise ResourceTaken(f"{slot.resource.name} is taken at that time by another booking.")
+    if slot.pools:
+        picked = pick(slot.pools, pools, taken={*taken, *slot.numbers})
+        if picked is None:
+            raise ResourceTaken(f"Nothing that {slot.resource.name} needs is free at that time.")
+        if picked != slot.picked:
+            Slot.objects.filter(pk=slot.pk).update(picked=picked)
+            slot.picked = picked
+
+
+def _taken(slot: Slot, numbers: Iterable[int], ignored: set[uuid.UUID]) -> dict[int, uuid.UUID]:
+    found = locks.occupied([slot], numbers)[slot.pk]
+    return {number: rival for number, rival in found.items() if rival not in ignored}
+
+
+def pick(
+    wanted: Sequence[uuid.UUID], pools: Mapping[uuid.UUID, Sequence[int]], *, taken: Container[int]
+) -> list[int] | None:
+    """One free number out of each pool, none of them twice; None if that cannot be.
+
+    Pools may share members, so a number already picked is passed on where that helps
+    (augmenting paths, as in bipartite matching).
+    """
+    owner: dict[int, int] = {}
+
+    def give(place: int, tried: set[int]) -> bool:
+        for number in pools.get(wanted[place], ()):
+            if number in taken or number in tried:
+                continue
+            tried.add(number)
+            if number not in owner or give(owner[number], tried):
+                owner[number] = place
+                return True
+        return False
+
+    if not all(give(place, set()) for place in range(len(wanted))):
+        return None
+    by_place = {place: number for number, place in owner.items()}
+    return [by_place[place] for place in range(len(wanted))]
+
+
+def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True) -> None:
+    """Move a live booking to another slot; both are locked. The old seats go back in the same
+    statement in which the new ones are taken.
+
+    Raises:
+        SlotGone, SlotFull, ResourceTaken: see :func:`hold`. Nothing is changed.
+    """
+    old = booking.slot
+    check_bookable(slot, now=now)
+    check_room(slot, booking.units, now=now)
+    claim(slot, now=now, leaving=old)
+    Booking.objects.filter(pk=booking.pk).update(slot=slot)
+    old.refresh_from_db(fields=["taken_bookings", "taken_units"])
+    slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
+    booking.slot = slot
+    booking.version += 1
+    signals.bookings_rescheduled.send(Booking, bookings=[booking], now=now)
+    if tell:
+        outbox.emit_many(
+            notices.to_customers(
+                "booking.rescheduled", [booking], previous=notices.describe_slot(old)
+            )
+        )
+    signals.seats_released.send(Slot, slot_ids=[old.pk], now=now)
+
+
+def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: datetime) -> None:
+    """Confirmed becomes reschedule proposed, while ``stand_in`` holds the seats."""
+    _move([booking], "propose", now=now)
+    insert(proposal)
+    outbox.emit_many(
+        notices.to_customers(
+            "booking.reschedule_proposed",
+            [booking],
+            proposed=notices.describe_slot(stand_in.slot),
+            answer_until=proposal.expires_at.isoformat(),
+            message=proposal.message,
+        )
+    )
+
+
+def settle(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
+    """Their proposals are answered, and the bookings are confirmed again.
+
+    Args:
+        answer: the proposal's move.
+    """
+    _answer(bookings, answer, now=now)
+    _move(bookings, "settle", now=now)
+
+
+def _answer(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
+    Proposal.objects.filter(
+        booking__in=[b.pk for b in bookings], status=ProposalStatus.OPEN
+    ).update(status=PROPOSAL.target(answer), answered_at=now)
 
 
 def request(bookings: Sequence[Booking], *, pending_until: datetime | None, now: datetime) -> None:
@@ -119,6 +254,10 @@ def reject(bookings: Sequence[Booking], *, now: datetime, reason: str) -> None:
 def cancel(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
     """A live booking is called off; seats go back."""
     told = [b for b in bookings if b.status != BookingStatus.HELD] if tell else []
+    proposed = [b for b in bookings if b.status == BookingStatus.RESCHEDULE_PROPOSED]
+    if proposed:
+        _answer(proposed, "withdraw", now=now)
+        cancel(locks.stand_ins(proposed), now=now, reason=reason)
     _move(bookings, "cancel", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
         outbox.emit_many(notices.to_customers("booking.cancelled", told, reason=reason))
@@ -130,6 +269,19 @@ def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: boo
     _move(bookings, "expire", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
         outbox.emit_many(notices.to_customers("booking.expired", told, reason=reason))
+    proposed = {b.stands_for_id for b in bookings if b.stands_for_id}
+    if proposed:
+        _forget_proposals(proposed, now=now)
+
+
+def _forget_proposals(booking_ids: set[uuid.UUID], *, now: datetime) -> None:
+    """The holds of proposed times ran out: these bookings stay where they are."""
+    waiting = [
+        b for b in locks.bookings(booking_ids) if b.status == BookingStatus.RESCHEDULE_PROPOSED
+    ]
+    if waiting:
+        settle(waiting, "expire", now=now)
+        outbox.emit_many(notices.to_customers("booking.proposal_expired", waiting))
 
 
 def check_in(booking: Booking, *, now: datetime) -> None:

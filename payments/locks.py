@@ -59,11 +59,10 @@ def bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
 
 def slots_and_bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
     """Lock the slots of a transaction's bookings, then the bookings."""
-    slot_ids = CartItem.objects.filter(transaction_id=transaction_id).values_list(
-        "booking__slot_id", flat=True
+    return booking_locks.slots_and_bookings(
+        Q(cart_item__transaction_id=transaction_id),
+        Q(stands_for__cart_item__transaction_id=transaction_id),
     )
-    booking_locks.slots(slot_ids)
-    return bookings_of(transaction_id)
 
 
 def transaction(transaction_id: uuid.UUID, *, organization_id: uuid.UUID) -> CartTransaction:

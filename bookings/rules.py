@@ -1,0 +1,100 @@
+"""What customers may ask of a resource: notice, horizon, most bookings, deadlines (B1).
+
+Staff are not bound by these rules; what nobody may do is kept by ``transitions`` and the
+database.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bookings import locks
+from bookings.errors import TooFarAhead, TooLate, TooManyBookings, TooSoon
+from bookings.lifecycle import LIVE
+from bookings.models import Booking, Customer, Resource, Slot
+
+
+def check_new(slots: Sequence[Slot], customer: Customer, *, now: datetime) -> None:
+    """Whether a customer may book these locked slots, all of one resource, now.
+
+    Raises:
+        TooSoon, TooFarAhead: see there.
+        TooManyBookings: they would have more than the resource allows.
+    """
+    for slot in slots:
+        check_time(slot.resource, slot.starts_at, now=now)
+    most = slots[0].resource.most_live_bookings
+    if most is None:
+        return
+    locks.customer(customer.pk)  # whoever else books for them counts after us
+    live = count_live(customer.pk, slots[0].resource_id, now=now)
+    if live + len(slots) > most:
+        raise TooManyBookings(
+            f"You have {live} bookings of {slots[0].resource.name}; {most} at a time is the most."
+        )
+
+
+def count_live(customer_id: uuid.UUID, resource_id: uuid.UUID, *, now: datetime) -> int:
+    """How many bookings of a resource a customer has that are not over, holds included."""
+    return (
+        Booking.objects.filter(
+            customer=customer_id,
+            slot__resource=resource_id,
+            slot__ends_at__gt=now,
+            status__in=LIVE,
+            stands_for__isnull=True,
+        )
+        .exclude(status="held", held_until__lte=now)
+        .count()
+    )
+
+
+def check_time(resource: Resource, starts_at: datetime, *, now: datetime) -> None:
+    """Whether a start is neither too soon nor too far ahead for a customer.
+
+    Raises:
+        TooSoon, TooFarAhead: with the first or last moment that is possible.
+    """
+    if starts_at < now + resource.notice and starts_at > now:
+        raise TooSoon(
+            f"{resource.name} is booked at least {words(resource.notice)} before the start;"
+            " ask the staff.",
+            notice_minutes=resource.notice_minutes,
+        )
+    if starts_at > now + resource.horizon:
+        raise TooFarAhead(
+            f"{resource.name} is booked at most {resource.horizon_days} days ahead.",
+            horizon_days=resource.horizon_days,
+        )
+
+
+def check_cancel(booking: Booking, *, now: datetime) -> None:
+    """Raise TooLate when a customer may not cancel any more."""
+    _check_deadline(booking, booking.slot.resource.cancel_until_minutes, "cancelled", now=now)
+
+
+def check_reschedule(booking: Booking, *, now: datetime) -> None:
+    """Raise TooLate when a customer may not reschedule any more."""
+    _check_deadline(booking, booking.slot.resource.reschedule_until_minutes, "moved", now=now)
+
+
+def _check_deadline(booking: Booking, minutes: int, what: str, *, now: datetime) -> None:
+    before = timedelta(minutes=minutes)
+    if booking.slot.starts_at - before < now:
+        raise TooLate(
+            f"This booking could be {what} until {words(before)} before the start;"
+            " ask the staff.",
+            until=(booking.slot.starts_at - before).isoformat(),
+        )
+
+
+def words(length: timedelta) -> str:
+    """A length of time as people say it, in its largest whole unit."""
+    minutes = int(length.total_seconds() // 60)
+    for unit, size in (("day", 1440), ("hour", 60)):
+        if minutes >= size and minutes % size == 0:
+            count = minutes // size
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{minutes} minute{'s' if minutes != 1 else ''}"
