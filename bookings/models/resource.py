@@ -121,10 +121,11 @@ class Resource(models.Model):
         help_text=_("Staff confirm each booking, even what is free or paid on arrival."),
     )
     observes_holidays = models.BooleanField(_("closed on holidays"), default=True)
+    planned_at = models.DateTimeField(null=True, editable=False)  # its slots follow the rules
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    history = Trail()
+    history = Trail(excluded=["planned_at"])
 
     class Meta:
         verbose_name = _("resource")
