@@ -104,6 +104,12 @@ class DoesNotFit(DomainError):
     )
 
 
+class PlanChanged(DomainError):
+    """Something changed since the preview was shown."""
+
+    code = "plan_changed"
+
+
 class LastOwner(DomainError):
     """An organisation keeps at least one owner."""
 

@@ -16,9 +16,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.contrib.postgres.fields import BigIntegerRangeField
-from django.db import connection
 from django.db.models import Func, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 
@@ -79,6 +79,25 @@ def user(user_id: uuid.UUID) -> User:
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
+def row_of_form(rows: QuerySet[Any]) -> Any:
+    """Lock the one row that a form of the admin changes; None if it is not there.
+
+    Whoever changes who works somewhere holds the organisation first, and so does this.
+
+    Args:
+        rows: the row, of any model, as far as the person may see it.
+    """
+    if rows.model is Membership:
+        holder = Organization.objects.select_for_update(no_key=True, of=("self",)).only("pk")
+        holder.filter(memberships__in=rows.order_by().values("pk")).first()
+    return rows_of_form(rows.select_related(None)).only("pk").order_by().first()
+
+
+def rows_of_form(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Lock the rows that a form shows below its own, when they are read; after ``row_of_form``."""
+    return rows.select_for_update(no_key=True, of=("self",))
+
+
 def customer(customer_id: uuid.UUID) -> Customer:
     """Count what one customer has one after the other, until this transaction ends."""
     return Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
@@ -100,10 +119,10 @@ def resource(resource_id: uuid.UUID, *, organization_id: uuid.UUID) -> Resource:
 _TAKING, _PLANNING = 0x4846_0001 << 32, 0x4846_0002 << 32
 
 
-def planning(resource: Resource) -> None:
-    """Change the schedule of a resource, and the slots it makes, one after the other."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PLANNING | resource.number])
+def planning(resource_ids: Iterable[uuid.UUID]) -> None:
+    """Change the schedules of resources, and the slots they make, one after the other."""
+    numbers = Resource.objects.filter(pk__in=set(resource_ids)).values_list("number", flat=True)
+    _in_turn(_PLANNING | number for number in numbers)
 
 
 def take_in_turn(numbers: Iterable[int]) -> None:
@@ -113,15 +132,18 @@ def take_in_turn(numbers: Iterable[int]) -> None:
     both would write occupancies that overlap and learn of each other from the database, as a
     violated constraint or as a deadlock.
     """
-    keys = [_TAKING | number for number in sorted(set(numbers))]
-    if not keys:
-        return
-    with prepared_cursor() as cursor:
-        cursor.execute(_TAKE_IN_TURN, [keys])
+    _in_turn(_TAKING | number for number in numbers)
+
+
+def _in_turn(keys: Iterable[int]) -> None:
+    ordered = sorted(set(keys))
+    if ordered:
+        with prepared_cursor() as cursor:
+            cursor.execute(_IN_TURN, [ordered])
 
 
 # The order of an array is the order of its locks, as the function runs on each row in turn.
-_TAKE_IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS k"
+_IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS k"
 
 
 def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:
@@ -137,7 +159,9 @@ def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:
     return found
 
 
-def occupied(slots: Sequence[Slot], numbers: Iterable[int]) -> dict[uuid.UUID, dict[int, uuid.UUID]]:
+def occupied(
+    slots: Sequence[Slot], numbers: Iterable[int]
+) -> dict[uuid.UUID, dict[int, uuid.UUID]]:
     """For each slot, which of these numbers another slot takes at its time, and which slot."""
     found: dict[uuid.UUID, dict[int, uuid.UUID]] = defaultdict(dict)
     with prepared_cursor() as cursor:
@@ -251,9 +275,7 @@ def slots_around(condition: Q, stand_ins: Q) -> set[uuid.UUID]:
 
 def stand_ins(bookings: Iterable[Booking]) -> list[Booking]:
     """Lock what holds the proposed times of locked bookings, whose slots are locked."""
-    return bookings_where(
-        Q(stands_for__in=[b.pk for b in bookings], status=BookingStatus.HELD)
-    )
+    return bookings_where(Q(stands_for__in=[b.pk for b in bookings], status=BookingStatus.HELD))
 
 
 def overdue_holds(

@@ -84,8 +84,7 @@ def _check_deadline(booking: Booking, minutes: int, what: str, *, now: datetime)
     before = timedelta(minutes=minutes)
     if booking.slot.starts_at - before < now:
         raise TooLate(
-            f"This booking could be {what} until {words(before)} before the start;"
-            " ask the staff.",
+            f"This booking could be {what} until {words(before)} before the start; ask the staff.",
             until=(booking.slot.starts_at - before).isoformat(),
         )
 

@@ -76,14 +76,8 @@ class Schedule(models.Model):
 
 
 class Opening(models.Model):
-    """Hours in which slots are made, as rules and extra hours have them in common.
+    """The slots that are made in some hours, as rules and extra hours have them in common."""
 
-    Hours are of the clock on the wall; an end that is not after the start is on the next day,
-    and equal ends mean 24 hours. See docs/time.md.
-    """
-
-    from_time = models.TimeField(_("from"))
-    until_time = models.TimeField(_("until"))
     slot_minutes = models.PositiveSmallIntegerField(
         _("slot length in minutes"),
         default=60,
@@ -121,10 +115,16 @@ _OPENING = Q(
 
 
 class ScheduleRule(Opening):
-    """Hours on some weekdays, all the time or between two days."""
+    """Hours on some weekdays, all the time or between two days.
+
+    Hours are of the clock on the wall; an end that is not after the start is on the next day,
+    and equal ends mean 24 hours. See docs/time.md.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     schedule = models.ForeignKey(Schedule, on_delete=models.PROTECT, related_name="rules")
+    from_time = models.TimeField(_("from"))
+    until_time = models.TimeField(_("until"))
     weekdays = ArrayField(
         models.PositiveSmallIntegerField(choices=WEEKDAYS),
         verbose_name=_("weekdays"),

@@ -1,0 +1,172 @@
+"""What has to change so that slots follow their rules, and no promise is broken (B2). Pure.
+
+A slot that is planned and there is kept, its limits never below what is taken. One that is
+planned and not there is made. One that is there and not planned is deleted when nobody was ever
+in it, and otherwise becomes legacy: it still serves the people in it, and nobody new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bookings.lifecycle import SlotStatus
+from bookings.models import Resource, Slot
+from bookings.planning import Planned
+
+
+class There(NamedTuple):
+    """A slot as it is in the database; instants in seconds since the epoch."""
+
+    id: uuid.UUID
+    resource_id: uuid.UUID
+    starts_at: int
+    ends_at: int
+    busy_from: int
+    busy_until: int
+    max_bookings: int
+    max_units: int
+    taken_bookings: int
+    taken_units: int
+    status: str
+    source: str
+    has_history: bool  # it has, or had, bookings
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_bookings, self.max_units, self.busy_from, self.busy_until)
+
+
+class Limits(NamedTuple):
+    """What may change of a slot that stays."""
+
+    max_bookings: int
+    max_units: int
+    busy_from: int
+    busy_until: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """What regenerating one resource does, in the order of time.
+
+    Attributes:
+        create: slots to make.
+        kept: how many stay as they are.
+        change: slots that stay with other limits, and these limits.
+        revive: legacy slots that fit again, and are offered again.
+        retire: slots with people that no longer fit: they become legacy.
+        archive: empty slots that no longer fit and had bookings once: legacy as well, because
+            those bookings point at them.
+        delete: empty slots that no longer fit.
+    """
+
+    resource: Resource
+    create: list[Planned] = field(default_factory=list)
+    kept: int = 0
+    change: list[tuple[There, Limits]] = field(default_factory=list)
+    revive: list[There] = field(default_factory=list)
+    retire: list[There] = field(default_factory=list)
+    archive: list[There] = field(default_factory=list)
+    delete: list[There] = field(default_factory=list)
+
+    @property
+    def touched(self) -> list[uuid.UUID]:
+        """The slots that change or go."""
+        changed = [there for there, _limits in self.change]
+        rows = (changed, self.revive, self.retire, self.archive, self.delete)
+        return [there.id for some in rows for there in some]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.create and not self.touched
+
+    def counts(self) -> dict[str, int]:
+        """How many slots each thing happens to, for people and machines."""
+        return {
+            "create": len(self.create),
+            "keep": self.kept,
+            "change": len(self.change),
+            "revive": len(self.revive),
+            "retire": len(self.retire),
+            "archive": len(self.archive),
+            "delete": len(self.delete),
+        }
+
+
+def compare(resource: Resource, planned: Iterable[Planned], existing: Sequence[There]) -> Plan:
+    """What makes the slots of a resource follow its rules.
+
+    Args:
+        planned: what the rules say.
+        existing: its slots that start in the same time, made by the schedule or by hand. What
+            was made by hand and is not planned is left alone.
+    """
+    by_time: dict[tuple[int, int], list[There]] = defaultdict(list)
+    for there in existing:
+        by_time[there.starts_at, there.ends_at].append(there)
+    plan = Plan(resource)
+    for wanted in planned:
+        found = by_time.pop((wanted.starts_at, wanted.ends_at), None)
+        if not found:
+            plan.create.append(wanted)
+            continue
+        # There is at most one that is not legacy.
+        found.sort(key=lambda t: (t.status == SlotStatus.LEGACY, -t.taken_bookings))
+        _keep(plan, found[0], wanted)
+        for other in found[1:]:
+            _drop(plan, other)
+    for found in by_time.values():
+        for there in found:
+            _drop(plan, there)
+    return plan
+
+
+def _keep(plan: Plan, there: There, wanted: Planned) -> None:
+    if there.source == Slot.Source.HAND:
+        plan.kept += 1
+        return
+    limits = Limits(
+        max(wanted.max_bookings, there.taken_bookings),
+        max(wanted.max_units, there.taken_units),
+        # People in it have been promised the time around it as well.
+        there.busy_from if there.taken_bookings else wanted.busy_from,
+        there.busy_until if there.taken_bookings else wanted.busy_until,
+    )
+    if there.status == SlotStatus.LEGACY:
+        plan.revive.append(there)
+    if limits != there.limits:
+        plan.change.append((there, limits))
+    elif there.status != SlotStatus.LEGACY:
+        plan.kept += 1
+
+
+def _drop(plan: Plan, there: There) -> None:
+    if there.source != Slot.Source.SCHEDULE:
+        return
+    if there.taken_bookings:
+        if there.status != SlotStatus.LEGACY:
+            plan.retire.append(there)
+    elif not there.has_history:
+        plan.delete.append(there)
+    elif there.status != SlotStatus.LEGACY:
+        plan.archive.append(there)
+
+
+def fingerprint(plans: Iterable[Plan], booking_ids: Iterable[uuid.UUID]) -> str:
+    """The same for the same changes to the same bookings; what a preview is recognised by."""
+    digest = hashlib.sha256()
+    for plan in plans:
+        digest.update(plan.resource.pk.bytes)
+        for wanted in plan.create:
+            digest.update(repr(tuple(wanted)).encode())
+        for there, limits in plan.change:
+            digest.update(there.id.bytes + repr(tuple(limits)).encode())
+        for rows in (plan.revive, plan.retire, plan.archive, plan.delete):
+            digest.update(b"|" + b"".join(sorted(there.id.bytes for there in rows)))
+    digest.update(b"".join(sorted(b.bytes for b in booking_ids)))
+    return digest.hexdigest()

@@ -1,0 +1,551 @@
+"""Schedules: new versions, days that differ, and slots that follow them (B1, B2).
+
+Whoever changes the schedule of a resource holds its planning lock, so that two changes come one
+after the other. The locks on slots are taken all at once, in their order, when it is known which
+slots change.
+"""
+
+from __future__ import annotations
+
+import uuid
+import zoneinfo
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils.timezone import localtime
+
+from audit.context import Actor, audited
+from audit.errors import DomainError, Invalid, NotFound
+from audit.ids import uuid7
+from audit.observability.operations import operation
+from bookings import locks, planning, selectors_schedules, signals, slot_rows, transitions
+from bookings.errors import PlanChanged, SlotGone
+from bookings.lifecycle import BOOKING, LIVE, BookingStatus, SlotStatus
+from bookings.models import (
+    Booking,
+    Resource,
+    Schedule,
+    ScheduleException,
+    ScheduleRule,
+    Slot,
+)
+from bookings.regeneration import Plan, compare, fingerprint
+from bookings.selectors_schedules import Rules
+
+REGENERATE = "slots.regenerate"
+MOST_SLOTS = 100_000  # of one resource within its horizon: a slot each ten minutes for two years
+MOST_DAYS_AHEAD = 3_650
+MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
+
+
+@dataclass
+class Preview:
+    """What a change would do, before it is done.
+
+    Attributes:
+        plans: for each resource.
+        affected: the live bookings in slots that would become legacy.
+        seen: hand it to the service that does it, which then refuses to do anything else.
+    """
+
+    plans: list[Plan]
+    affected: list[Booking] = field(default_factory=list)
+    seen: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """How many slots each thing happens to, all resources together."""
+        total: dict[str, int] = {}
+        for plan in self.plans:
+            for name, count in plan.counts().items():
+                total[name] = total.get(name, 0) + count
+        return total | {"bookings": len(self.affected)}
+
+
+@dataclass
+class Applied(Preview):
+    """What was done."""
+
+    cancelled: list[Booking] = field(default_factory=list)
+    moved: list[Booking] = field(default_factory=list)
+    stayed: list[Booking] = field(default_factory=list)
+
+
+# Previews: the same comparison as what is done, read only.
+
+
+def preview_version(
+    *, resource: Resource, valid_from: date, rules: Sequence[ScheduleRule], now: datetime
+) -> Preview:
+    """What a new version would do to the slots of a resource.
+
+    Raises:
+        Invalid: see :func:`change_schedule`.
+    """
+    check_rules(resource, valid_from, rules, now=now)
+    known = _rules([resource], now=now)
+    draft = _draft(resource, valid_from, rules, number=1_000_000)
+    return _preview([resource], {resource.pk: known[resource.pk].with_version(draft)}, now=now)
+
+
+def preview_exceptions(
+    *, resources: Sequence[Resource], exceptions: Sequence[ScheduleException], now: datetime
+) -> Preview:
+    """What exceptions (not saved) would do to the slots of resources of one organisation."""
+    known = _rules(resources, now=now)
+    return _preview(
+        resources,
+        {r.pk: known[r.pk].with_exceptions(_of(r, exceptions)) for r in resources},
+        now=now,
+    )
+
+
+def preview(*, resources: Sequence[Resource], now: datetime) -> Preview:
+    """What regenerating these resources of one organisation would do."""
+    return _preview(resources, _rules(resources, now=now), now=now)
+
+
+# Changes
+
+
+def change_schedule(
+    *,
+    resource_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    valid_from: date,
+    rules: Sequence[ScheduleRule],
+    note: str = "",
+    seen: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Schedule, Applied]:
+    """Make a new version of a resource's schedule from a day on, and its slots follow at once.
+
+    Args:
+        rules: not saved yet; none closes the resource from that day on.
+        seen: what the preview said, or None to do whatever has to be done.
+
+    Raises:
+        Invalid: a rule makes no sense, or there would be too many slots; nothing is changed.
+        PlanChanged: it would do something else by now than what was previewed.
+    """
+    with (
+        operation("schedule.change", actor=actor, resource=str(resource_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=note),
+    ):
+        resource = _in_turn(resource_id, organization_id)
+        check_rules(resource, valid_from, rules, now=now)
+        last = Schedule.objects.filter(resource=resource).aggregate(n=Max("number"))["n"] or 0
+        made = Schedule.objects.create(
+            organization_id=organization_id,
+            resource=resource,
+            number=last + 1,
+            valid_from=valid_from,
+            time_zone=resource.time_zone,
+            note=note,
+            created_at=now,
+            created_by=actor.label[:200],
+        )
+        for rule in rules:
+            rule.schedule = made
+        ScheduleRule.objects.bulk_create(rules)
+        done = _apply([resource], seen=seen, now=now)
+        op.rows = 1 + len(rules) + _rows(done)
+        op.note(**done.counts())
+    return made, done
+
+
+def move_to_zone(
+    *,
+    resource_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    time_zone: str,
+    seen: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Applied:
+    """Give a resource another time zone; its hours mean that zone's clock from today on.
+
+    Bookings keep the moment they were made for.
+    """
+    with (
+        operation("resource.move_to_zone", actor=actor, resource=str(resource_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=f"time zone {time_zone}"),
+    ):
+        resource = _in_turn(resource_id, organization_id)
+        try:
+            today = localtime(now, zoneinfo.ZoneInfo(time_zone)).date()
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise Invalid(f"{time_zone} is not a time zone.", field="time_zone") from error
+        Resource.objects.filter(pk=resource.pk).update(time_zone=time_zone)
+        resource.time_zone = time_zone
+        _copy_versions(resource, today, actor=actor, now=now)
+        done = _apply([resource], seen=seen, now=now)
+        op.rows = 1 + _rows(done)
+        op.note(**done.counts())
+    return done
+
+
+def add_exceptions(
+    *,
+    organization_id: uuid.UUID,
+    exceptions: Sequence[ScheduleException],
+    then: str = "keep",
+    move_by_days: int | None = None,
+    reason: str = "",
+    seen: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Applied:
+    """Close days or open longer, and the slots follow at once.
+
+    Args:
+        exceptions: not saved yet.
+        then: what happens to bookings that lose their time: "keep" (they stay, in legacy slots),
+            "move" (to the slot so many days later at the same hour, where there is room; the
+            others stay) or "cancel" (their customers are told why).
+        reason: for customers, needed unless they are kept.
+
+    Raises:
+        Invalid: no reason, or an exception makes no sense.
+        NotFound: a resource is not of this organisation.
+        PlanChanged: see :func:`change_schedule`.
+    """
+    if then not in ("keep", "move", "cancel"):
+        raise Invalid("Bookings are kept, moved or cancelled.", field="then")
+    if then != "keep" and not reason.strip():
+        raise Invalid("Say why: the customers will read it.", field="reason")
+    if then == "move" and not move_by_days:
+        raise Invalid("Say to which day the bookings move.", field="move_by_days")
+    with (
+        operation("schedule.add_exceptions", actor=actor) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        resources = _resources_of(organization_id, exceptions)
+        for exception in exceptions:
+            exception.organization_id = organization_id
+            exception.created_at = now
+            exception.clean_fields(exclude=["id", "organization", "resource"])
+            exception.validate_constraints()
+        ScheduleException.objects.bulk_create(exceptions)
+        by = timedelta(days=move_by_days or 0) if then == "move" else None
+        done = _apply(resources, seen=seen, move_by=by, now=now)
+        if then == "cancel":
+            done.cancelled = _cancel(done.affected, reason=reason, now=now)
+        elif by is not None:
+            _move(done, by, now=now)
+        op.rows = len(exceptions) + _rows(done)
+        op.note(**done.counts())
+    return done
+
+
+def withdraw_exceptions(
+    *,
+    organization_id: uuid.UUID,
+    exception_ids: Collection[uuid.UUID],
+    actor: Actor,
+    reason: str = "",
+    now: datetime,
+) -> Applied:
+    """Take exceptions back; what they closed is open again, and what they opened is not.
+
+    Raises:
+        NotFound: one is not of this organisation, or is withdrawn already.
+    """
+    with (
+        operation("schedule.withdraw_exceptions", actor=actor) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        found = list(
+            ScheduleException.objects.filter(
+                organization=organization_id, pk__in=exception_ids, withdrawn_at__isnull=True
+            )
+        )
+        if len(found) < len(set(exception_ids)):
+            raise NotFound("There is no such exception any more.")
+        resources = _resources_of(organization_id, found)
+        ScheduleException.objects.filter(pk__in=exception_ids, withdrawn_at__isnull=True).update(
+            withdrawn_at=now
+        )
+        done = _apply(resources, now=now)
+        op.rows = len(found) + _rows(done)
+        op.note(**done.counts())
+    return done
+
+
+def regenerate(*, resource_id: uuid.UUID, actor: Actor, now: datetime) -> Applied:
+    """Let the slots of one resource follow its rules up to its horizon.
+
+    Idempotent, and safe to run twice and beside bookings.
+    """
+    with (
+        operation(REGENERATE, actor=actor, resource=str(resource_id)) as op,
+        transaction.atomic(),
+        audited(actor, reason="schedule"),
+    ):
+        locks.planning([resource_id])
+        done = _apply([Resource.objects.get(pk=resource_id)], now=now)
+        op.rows = _rows(done)
+        op.note(**done.counts())
+    return done
+
+
+def check_rules(
+    resource: Resource, valid_from: date, rules: Sequence[ScheduleRule], *, now: datetime
+) -> None:
+    """Raise Invalid if these rules, not saved, cannot be a version of a resource's schedule."""
+    today = localtime(now, zoneinfo.ZoneInfo(resource.time_zone)).date()
+    if valid_from < today:
+        raise Invalid("What was is not changed: choose today or later.", field="valid_from")
+    if valid_from > today + timedelta(days=MOST_DAYS_AHEAD):
+        raise Invalid("That is more than ten years ahead.", field="valid_from")
+    for rule in rules:
+        rule.clean_fields(exclude=["id", "schedule"])
+        rule.validate_constraints(exclude={"schedule"})
+        if resource.exclusive and rule.max_bookings != 1:
+            raise Invalid(
+                "An exclusive resource takes one booking at a time.", field="max_bookings"
+            )
+
+
+# How
+
+
+def _rules(resources: Sequence[Resource], *, now: datetime) -> dict[uuid.UUID, Rules]:
+    return selectors_schedules.rules_of(resources, since=now.date())
+
+
+def _draft(
+    resource: Resource, valid_from: date, rules: Sequence[ScheduleRule], *, number: int
+) -> planning.Version:
+    return planning.Version(
+        number=number,
+        valid_from=valid_from,
+        time_zone=resource.time_zone,
+        hours=tuple(
+            selectors_schedules.hours(r, r.weekdays, r.valid_from, r.valid_until) for r in rules
+        ),
+    )
+
+
+def _of(resource: Resource, exceptions: Iterable[ScheduleException]) -> list[ScheduleException]:
+    return [
+        e
+        for e in exceptions
+        if e.resource_id in (None, resource.pk)
+        and (e.kind != ScheduleException.Kind.HOLIDAY or resource.observes_holidays)
+    ]
+
+
+def _resources_of(
+    organization_id: uuid.UUID, exceptions: Sequence[ScheduleException]
+) -> list[Resource]:
+    """The resources that exceptions are about, each with its planning lock."""
+    named = {e.resource_id for e in exceptions if e.resource_id}
+    mine = Resource.objects.filter(organization=organization_id)
+    if named and mine.filter(pk__in=named).count() < len(named):
+        raise NotFound("There is no such resource.")
+    condition = Q(pk__in=named)
+    if any(e.resource_id is None for e in exceptions):
+        condition |= Q(pk__in=selectors_schedules.planned().values("pk"))
+    ids = list(mine.filter(condition, is_active=True).values_list("pk", flat=True))
+    locks.planning(ids)
+    return list(mine.filter(pk__in=ids).order_by("number"))
+
+
+def _in_turn(resource_id: uuid.UUID, organization_id: uuid.UUID) -> Resource:
+    """A resource with its planning lock and then its row locked, always in this order."""
+    locks.planning([resource_id])
+    return locks.resource(resource_id, organization_id=organization_id)
+
+
+def _plans(
+    resources: Sequence[Resource], rules: dict[uuid.UUID, Rules], *, now: datetime
+) -> list[Plan]:
+    start = int(now.timestamp()) + 1
+    ends = {r.pk: _end(r, now=now) for r in resources}
+    existing = slot_rows.read(ends, start=start)
+    plans = []
+    for resource in resources:
+        planned: list[planning.Planned] = []
+        if resource.mode == Resource.Mode.SLOTS:
+            of = rules[resource.pk]
+            planned = planning.plan(
+                of.versions, of.closures, of.extras, start=start, end=ends[resource.pk]
+            )
+        if len(planned) > MOST_SLOTS:
+            raise Invalid(
+                f"{resource.name} would have {len(planned)} slots; {MOST_SLOTS} is the most."
+                " Make slots longer or the horizon shorter."
+            )
+        plans.append(compare(resource, planned, existing[resource.pk]))
+    return plans
+
+
+def _end(resource: Resource, *, now: datetime) -> int:
+    """The end of the last day of the horizon."""
+    zone = zoneinfo.ZoneInfo(resource.time_zone)
+    day = localtime(now, zone).date() + timedelta(days=resource.horizon_days + 1)
+    return planning.instant(zone, day, time(0))
+
+
+def _preview(
+    resources: Sequence[Resource], rules: dict[uuid.UUID, Rules], *, now: datetime
+) -> Preview:
+    plans = _plans(resources, rules, now=now)
+    affected = _affected(plans)
+    return Preview(plans, affected, fingerprint(plans, [b.pk for b in affected]))
+
+
+def _affected(plans: Iterable[Plan]) -> list[Booking]:
+    ids = [there.id for plan in plans for there in plan.retire]
+    if not ids:
+        return []
+    return list(
+        Booking.objects.filter(slot__in=ids, status__in=LIVE)
+        .select_related("slot__resource", "customer")
+        .order_by("slot__starts_at", "pk")
+    )
+
+
+def _apply(
+    resources: Sequence[Resource],
+    *,
+    seen: str | None = None,
+    move_by: timedelta | None = None,
+    now: datetime,
+) -> Applied:
+    """Let the slots of resources follow their rules, all at once; planning locks are held.
+
+    Args:
+        move_by: the slots to which affected bookings may move are locked as well.
+    """
+    plans = _plans(resources, _rules(resources, now=now), now=now)
+    touched = [slot_id for plan in plans for slot_id in plan.touched]
+    if move_by is not None:
+        touched += [s.pk for s in _targets(_affected(plans), move_by).values()]
+    if touched:
+        # Nobody comes into these slots any more, or leaves; what happened since is seen now.
+        slot_rows.lock(touched)
+        plans = _plans(resources, _rules(resources, now=now), now=now)
+        known = set(touched)
+        for plan in plans:
+            _only(plan, known)
+    affected = _affected(plans)
+    if seen is not None and seen != fingerprint(plans, [b.pk for b in affected]):
+        raise PlanChanged("Somebody booked or changed something meanwhile: look at it again.")
+    for plan in plans:
+        slot_rows.create(plan.resource, plan.create)
+    slot_rows.change([pair for plan in plans for pair in plan.change])
+    slot_rows.revive([there.id for plan in plans for there in plan.revive])
+    slot_rows.retire([there.id for plan in plans for there in (*plan.retire, *plan.archive)])
+    slot_rows.delete([there.id for plan in plans for there in plan.delete])
+    Resource.objects.filter(pk__in=[r.pk for r in resources]).update(planned_at=now)
+    roomier = [
+        there.id
+        for plan in plans
+        for there, limits in plan.change
+        if (limits.max_bookings, limits.max_units) > (there.max_bookings, there.max_units)
+    ] + [there.id for plan in plans for there in plan.revive]
+    if roomier:
+        signals.seats_released.send(Slot, slot_ids=sorted(set(roomier)), now=now)
+    return Applied(plans, affected)
+
+
+def _only(plan: Plan, known: set[uuid.UUID]) -> None:
+    """Leave out what was not to change a moment ago and is not locked: the next run does it."""
+    plan.change = [pair for pair in plan.change if pair[0].id in known]
+    for rows in (plan.revive, plan.retire, plan.archive, plan.delete):
+        rows[:] = [there for there in rows if there.id in known]
+
+
+def _rows(done: Applied) -> int:
+    return sum(len(p.create) + len(p.touched) for p in done.plans)
+
+
+def _copy_versions(resource: Resource, today: date, *, actor: Actor, now: datetime) -> None:
+    """The versions in force today and later, again, in the resource's new zone."""
+    every = list(
+        Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("number")
+    )
+    if not every:
+        return
+    begun = [s for s in every if s.valid_from <= today]
+    first = begun[-1:] if begun else []
+    later = [s for s in every if s.valid_from > today and (not first or s.number > first[0].number)]
+    number = every[-1].number
+    for old in [*first, *later]:
+        number += 1
+        made = Schedule.objects.create(
+            organization_id=resource.organization_id,
+            resource=resource,
+            number=number,
+            valid_from=max(old.valid_from, today),
+            time_zone=resource.time_zone,
+            note=f"Version {old.number} in the time zone {resource.time_zone}.",
+            created_at=now,
+            created_by=actor.label[:200],
+        )
+        rules = list(old.rules.all())
+        for rule in rules:
+            rule.pk, rule.schedule = uuid7(), made
+            rule._state.adding = True
+        ScheduleRule.objects.bulk_create(rules)
+
+
+def _cancel(affected: Sequence[Booking], *, reason: str, now: datetime) -> list[Booking]:
+    bookings = [
+        b
+        for b in locks.bookings(b.pk for b in affected)
+        if BOOKING.allows("cancel", b.status) and b.stands_for_id is None
+    ]
+    transitions.cancel(bookings, now=now, reason=reason)
+    return bookings
+
+
+def _move(done: Applied, by: timedelta, *, now: datetime) -> None:
+    """Move the affected bookings so many days; where there is no room they stay."""
+    targets = _targets(done.affected, by)
+    slots = {s.pk: s for s in locks.slots(s.pk for s in targets.values())}
+    bookings = {b.pk: b for b in locks.bookings(b.pk for b in done.affected)}
+    for affected in done.affected:
+        booking = bookings[affected.pk]
+        target = targets.get(affected.pk)
+        try:
+            if target is None or booking.status not in MOVABLE or booking.stands_for_id:
+                raise SlotGone
+            transitions.move(booking, slots[target.pk], now=now)
+        except DomainError:
+            done.stayed.append(booking)
+        else:
+            done.moved.append(booking)
+
+
+def _targets(bookings: Sequence[Booking], by: timedelta) -> dict[uuid.UUID, Slot]:
+    """For each booking the open slot of its resource at the same hour so many days later."""
+    wanted = {b.pk: _shifted(b.slot, by) for b in bookings}
+    found: dict[tuple[uuid.UUID, int], Slot] = {}
+    slots = Slot.objects.filter(
+        resource__in={b.slot.resource_id for b in bookings},
+        starts_at__in={datetime.fromtimestamp(start, UTC) for start in wanted.values()},
+        status=SlotStatus.OPEN,
+    ).exclude(source=Slot.Source.FREE)
+    for slot in slots.order_by("ends_at", "pk"):
+        found.setdefault((slot.resource_id, int(slot.starts_at.timestamp())), slot)
+    return {
+        b.pk: found[b.slot.resource_id, wanted[b.pk]]
+        for b in bookings
+        if (b.slot.resource_id, wanted[b.pk]) in found
+    }
+
+
+def _shifted(slot: Slot, by: timedelta) -> int:
+    zone = zoneinfo.ZoneInfo(slot.resource.time_zone)
+    start = localtime(slot.starts_at, zone)
+    return planning.instant(zone, start.date() + by, start.time())

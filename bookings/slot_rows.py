@@ -1,0 +1,134 @@
+"""Slots by the thousand: read, locked and written by a handful of statements (B2).
+
+For the services that make schedules real; everybody else uses the models.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from django.db import connection
+
+from audit.ids import uuid7
+from audit.sql import update_rows
+from bookings.lifecycle import SLOT
+from bookings.models import Resource, Slot
+from bookings.planning import Planned
+from bookings.regeneration import Limits, There
+
+
+def read(ends: Mapping[uuid.UUID, int], *, start: int) -> dict[uuid.UUID, list[There]]:
+    """The slots of resources that start from ``start`` to the end given for each, in seconds.
+
+    Those made with a booking are left out: no schedule says anything about them.
+    """
+    found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ends}
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [list(ends), list(ends.values()), start])
+        for row in cursor.fetchall():
+            there = There(*row)
+            found[there.resource_id].append(there)
+    return found
+
+
+_READ = """
+    SELECT s.id, s.resource_id, extract(epoch FROM s.starts_at)::bigint,
+           extract(epoch FROM s.ends_at)::bigint, extract(epoch FROM s.busy_from)::bigint,
+           extract(epoch FROM s.busy_until)::bigint, s.max_bookings, s.max_units,
+           s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
+           OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id)
+    FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
+    JOIN bookings_slot s ON s.resource_id = r.id
+     AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)
+    WHERE s.source <> 'free'
+    ORDER BY s.starts_at, s.id
+"""
+
+
+def lock(ids: Iterable[uuid.UUID]) -> None:
+    """Lock slots against everything, a new booking's foreign key included, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM bookings_slot WHERE id = ANY(%s)"
+            " ORDER BY id FOR UPDATE) AS locked",
+            [list(ids)],
+        )
+
+
+def create(resource: Resource, planned: Sequence[Planned]) -> None:
+    """Make slots; one that somebody made by hand at the same time is left alone."""
+    if not planned:
+        return
+    columns = list(zip(*planned, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CREATE,
+            [
+                resource.organization_id,
+                resource.pk,
+                resource.exclusive,
+                resource.parts,
+                resource.pools,
+                [uuid7() for _ in planned],
+                *(list(column) for column in columns),
+            ],
+        )
+
+
+_CREATE = """
+    INSERT INTO bookings_slot (
+        organization_id, resource_id, exclusive, parts, pools, id, starts_at, ends_at, busy_from,
+        busy_until, max_bookings, max_units, taken_bookings, taken_units, status, source, picked,
+        created_at
+    )
+    SELECT %s, %s, %s, %s::bigint[], %s::uuid[], p.id, to_timestamp(p.starts_at),
+           to_timestamp(p.ends_at), to_timestamp(p.busy_from), to_timestamp(p.busy_until),
+           p.max_bookings, p.max_units, 0, 0, 'open', 'schedule', '{}', now()
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+                %s::int[], %s::int[])
+      AS p (id, starts_at, ends_at, busy_from, busy_until, max_bookings, max_units)
+    ON CONFLICT DO NOTHING
+"""
+
+
+def change(changes: Sequence[tuple[There, Limits]]) -> None:
+    """Give locked slots other limits and buffers."""
+    update_rows(
+        Slot,
+        ["max_bookings", "max_units", "busy_from", "busy_until"],
+        [
+            (
+                there.id,
+                limits.max_bookings,
+                limits.max_units,
+                _moment(limits.busy_from),
+                _moment(limits.busy_until),
+            )
+            for there, limits in changes
+        ],
+    )
+
+
+def revive(ids: Sequence[uuid.UUID]) -> None:
+    """Offer locked legacy slots again."""
+    if ids:
+        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("revive"))
+
+
+def retire(ids: Sequence[uuid.UUID]) -> None:
+    """Offer locked slots to nobody new."""
+    if ids:
+        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("retire"))
+
+
+def delete(ids: Sequence[uuid.UUID]) -> None:
+    """Delete locked slots in which nobody ever was."""
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM bookings_slot WHERE id = ANY(%s)", [list(ids)])
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
