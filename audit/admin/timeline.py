@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.admin.utils import unquote
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -52,6 +55,19 @@ class Line:
     request_id: str
     reason: str
     changes: Sequence[Change]
+
+
+@dataclass(frozen=True)
+class Later:
+    """One field that says something else since: what and what now, in words, and who did it."""
+
+    name: str
+    label: str
+    before: str
+    after: str
+    actor_id: UUID | None
+    actor_label: str
+    at: datetime
 
 
 class TimelineMixin(AdminBase):
@@ -117,17 +133,65 @@ def timeline(
         records = records.filter(history_id__lt=before)
     page = list(records[: PAGE + 1])
     older = page[PAGE - 1].history_id if len(page) > PAGE else None
-    fields = [
-        trail._meta.get_field(f.name)
-        for f in tracked_fields(model)
-        if f.name not in hidden and not f.primary_key
-    ]
+    fields = _fields(model, hidden)
     raw = [
         (record, _differences(fields, record, page[index + 1] if index + 1 < len(page) else None))
         for index, record in enumerate(page[:PAGE])
     ]
     names = _names(fields, raw)
     return [_line(record, differences, names) for record, differences in raw], older
+
+
+def changed_since(
+    model: type[models.Model], records: Sequence[Any], *, hidden: Sequence[str] = ()
+) -> list[Later]:
+    """What the last of some lines of one object says otherwise than the first, field by field.
+
+    What was changed and changed back is not in it.
+
+    Args:
+        records: lines of the object's trail, oldest first.
+        hidden: names of fields to leave out.
+    """
+    first, last = records[0], records[-1]
+    fields = [f for f in _fields(model, hidden) if f.editable]
+    found = [
+        (field, getattr(first, field.attname), getattr(last, field.attname))
+        for field in fields
+        if getattr(first, field.attname) != getattr(last, field.attname)
+    ]
+    names = _names(fields, [(last, found)])
+    return [
+        Later(
+            name=field.name,
+            label=str(capfirst(str(field.verbose_name))),
+            before=_show(field, before, names),
+            after=_show(field, after, names),
+            actor_id=by.actor_id,
+            actor_label=by.actor_label,
+            at=by.history_date,
+        )
+        for field, before, after in found
+        for by in [_last_to_change(field, records)]
+    ]
+
+
+def _last_to_change(field: Any, records: Sequence[Any]) -> Any:
+    pairs = list(pairwise(records))
+    return next(
+        later
+        for earlier, later in reversed(pairs)
+        if getattr(earlier, field.attname) != getattr(later, field.attname)
+    )
+
+
+def _fields(model: type[models.Model], hidden: Sequence[str]) -> list[Any]:
+    trail: Any = trail_of(model)
+    return [
+        trail._meta.get_field(f.name)
+        for f in tracked_fields(model)
+        if f.name not in hidden and not f.primary_key
+    ]
 
 
 Difference = tuple[Any, Any, Any]  # field, before, after
@@ -189,6 +253,8 @@ def _show(field: Any, value: Any, names: Names) -> str:
         return NOTHING
     if field.remote_field:
         return names[field.remote_field.model].get(value, str(value))
+    if isinstance(field, ArrayField):
+        return ", ".join(_show(field.base_field, one, names) for one in value) or NOTHING
     if isinstance(field, models.BooleanField):
         return _("yes") if value else _("no")
     if isinstance(value, datetime):

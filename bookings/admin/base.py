@@ -30,10 +30,10 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from audit.admin.scope import staff_actor
-from audit.admin.timeline import TimelineMixin, timeline
+from audit.admin.timeline import TimelineMixin
 from audit.context import audited
 from audit.errors import DomainError, constraint_name, translate
-from audit.history import trail_of
+from bookings.admin.stale import StaleForms
 from bookings.models import Organization, Role, User
 from bookings.permissions import may, organization_of, organizations_with
 
@@ -87,14 +87,11 @@ class AuditedForm(forms.ModelForm):
         widget=UnfoldAdminTextInputWidget,
         help_text=_("Optional. It is kept in the history of this record."),
     )
-    seen_line = forms.IntegerField(required=False, widget=forms.HiddenInput)
     refused: ClassVar[str] = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._keep_language()
-        if not self.is_bound and not self.instance._state.adding:
-            self.initial["seen_line"] = self._newest_line()
 
     def _keep_language(self) -> None:
         """Offer what the record has, although we have no texts in it."""
@@ -107,37 +104,14 @@ class AuditedForm(forms.ModelForm):
         cleaned = super().clean()
         if self.refused:
             raise ValidationError(self.refused)
-        if not self.instance._state.adding:
-            self._refuse_stale()
         return cleaned
 
-    def _newest_line(self) -> int | None:
-        trail: Any = trail_of(type(self.instance))
-        mine = trail.objects.filter(**{self.instance._meta.pk.attname: self.instance.pk})
-        return mine.aggregate(newest=models.Max("history_id"))["newest"]  # type: ignore[no-any-return]
 
-    def _refuse_stale(self) -> None:
-        """Refuse to write over what somebody changed while this form was open (B11)."""
-        seen, newest = self.cleaned_data.get("seen_line"), self._newest_line()
-        if seen is None or newest is None or newest <= seen:
-            return
-        latest = timeline(self.instance)[0][0]
-        changes = "; ".join(f"{c.label}: {c.before} → {c.after}" for c in latest.changes)
-        data: Any = self.data
-        data = data.copy()
-        data[self.add_prefix("seen_line")] = str(newest)
-        self.data = data
-        raise ValidationError(
-            gettext(
-                "Nothing was saved: %(who)s changed this while the form was open (%(changes)s)."
-                " What you typed is still here. Save again to keep it."
-            )
-            % {"who": latest.actor_label, "changes": changes}
-        )
+class AuditedModelAdmin(StaleForms, TimelineMixin, ModelAdmin):
+    """Saves and deletes in one transaction with the staff member's name and reason on it.
 
-
-class AuditedModelAdmin(TimelineMixin, ModelAdmin):
-    """Saves and deletes in one transaction with the staff member's name and reason on it."""
+    What somebody else changed while a form was open is never written over unseen.
+    """
 
     form = AuditedForm
     list_per_page = 50

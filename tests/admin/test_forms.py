@@ -136,31 +136,6 @@ def test_a_violated_constraint_is_a_message_and_nothing_typed_is_lost(venue):
     assert other.name == "Taken"
 
 
-def test_a_form_that_was_open_too_long_writes_over_nothing_until_told_again(venue):
-    client = as_role(venue, "manager")
-    form = client.get(change(venue.customer)).context["adminform"].form
-    typed = {"name": "Mine", "language": "en", "seen_line": form.initial["seen_line"]}
-    colleague = f.MembershipFactory(
-        organization=venue.organization, role="front_desk", user__name="Quick Colleague"
-    )
-    signed_in(colleague.user).post(
-        change(venue.customer), {"name": "Theirs", "language": "en", "email": "a@example.com"}
-    )
-
-    refused = client.post(change(venue.customer), typed)
-
-    text = refused.content.decode()
-    assert "Quick Colleague changed this while the form was open" in text
-    assert 'value="Mine"' in text
-    venue.customer.refresh_from_db()
-    assert venue.customer.name == "Theirs"
-
-    shown = refused.context["adminform"].form["seen_line"].value()
-    client.post(change(venue.customer), {**typed, "seen_line": shown})
-    venue.customer.refresh_from_db()
-    assert venue.customer.name == "Mine"
-
-
 def test_what_only_the_database_refuses_is_a_message_too(venue):
     """A resource with slots keeps its kind: a trigger says so, no form does."""
     client = signed_in(superuser())
