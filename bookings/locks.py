@@ -50,6 +50,16 @@ def slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
     )
 
 
+def slots_to_come(resource_ids: Iterable[uuid.UUID], *, now: datetime) -> list[Slot]:
+    """Lock the slots of resources that are not over, with their resources loaded."""
+    return list(
+        Slot.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("resource")
+        .filter(resource__in=set(resource_ids), ends_at__gt=now)
+        .order_by("pk")
+    )
+
+
 def slot(slot_id: uuid.UUID, *, organization_id: uuid.UUID) -> Slot:
     """Lock one slot of an organisation."""
     found = _SLOT.first(slot=slot_id, organization=organization_id)

@@ -25,6 +25,7 @@ from django.db.models import (
     Sum,
     Value,
 )
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from audit.context import Actor
@@ -170,10 +171,14 @@ def resources(
 
 
 def bookable_slots(organization_id: uuid.UUID, *, now: datetime) -> QuerySet[Slot]:
-    """Slots that new customers may see: open, not over, of active resources."""
+    """Slots that new customers may see: open, not over, of active resources.
+
+    Those that were made with a booking of a free time are not offered by themselves.
+    """
     return Slot.objects.filter(
         organization_id=organization_id,
         status=SlotStatus.OPEN,
+        source__in=[Slot.Source.SCHEDULE, Slot.Source.HAND],
         starts_at__gt=now,
         resource__is_active=True,
     ).select_related("resource")
@@ -190,8 +195,8 @@ class Availability:
 def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Availability]:
     """What is left in each slot; two statements for any number of slots.
 
-    A slot of an exclusive resource has nothing left while another slot with people takes the
-    resource at its time.
+    A slot has nothing left while another slot with people takes its exclusive resource, a part
+    of it, or all of a pool it needs one of, at its time.
     """
     overdue = {
         slot_id: (count, units)
@@ -202,7 +207,7 @@ def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Ava
         .values_list("slot_id")
         .annotate(Count("pk"), Sum("units"))
     }
-    blocked = _blocked([s for s in slots if s.exclusive], now=now)
+    blocked = _blocked([s for s in slots if s.takes_exclusively], now=now)
     found = {}
     for slot in slots:
         late_bookings, late_units = overdue.get(slot.pk, (0, 0))
@@ -248,31 +253,68 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
     return slots.alias(
         late_bookings=Coalesce(Subquery(late.annotate(n=Count("pk")).values("n")), 0),
         late_units=Coalesce(Subquery(late.annotate(n=Sum("units")).values("n")), 0),
+        others_are_taken=RawSQL(_OTHERS_ARE_TAKEN, [now, now]),  # noqa: S611  constant text
     ).filter(
         Q(exclusive=False) | ~Exists(rivals),
+        others_are_taken=False,
         taken_bookings__lt=F("max_bookings") + F("late_bookings"),
         taken_units__lte=F("max_units") + F("late_units") - units,
     )
 
 
-_BLOCKED = """
-SELECT DISTINCT s.id FROM bookings_slot s
-JOIN bookings_resource r ON r.id = s.resource_id
-JOIN bookings_occupancy o
-  ON int8range(o.resource_number, o.resource_number, '[]') = int8range(r.number, r.number, '[]')
- AND o.period && tstzrange(s.busy_from, s.busy_until, '[)')
-WHERE s.id = ANY(%s) AND o.slot_id <> s.id
-  AND EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = o.slot_id
-              AND (b.status IN ('pending', 'confirmed', 'reschedule_proposed', 'checked_in')
-                   OR (b.status = 'held' AND b.held_until > %s)))
+# Whether an occupancy ``o`` has people in it who are not overdue holds.
+_IS_LIVE = """EXISTS (
+    SELECT 1 FROM bookings_booking b WHERE b.slot_id = o.slot_id
+    AND (b.status IN ('pending', 'confirmed', 'reschedule_proposed', 'checked_in')
+         OR (b.status = 'held' AND b.held_until > %s))
+)"""
+
+# Whether somebody else takes the number ``{n}`` at the time of the slot ``{s}``.
+_IS_TAKEN = f"""EXISTS (
+    SELECT 1 FROM bookings_occupancy o
+    WHERE int8range(o.resource_number, o.resource_number, '[]') = int8range({{n}}, {{n}}, '[]')
+      AND o.period && tstzrange({{s}}.busy_from, {{s}}.busy_until, '[)')
+      AND o.slot_id <> {{s}}.id AND {_IS_LIVE}
+)"""
+
+# Whether a part of the slot ``{s}`` is taken, or nothing is left of a pool it needs one of. Where
+# pools share members this may be too hopeful: who books is told.
+_OTHERS = f"""CASE WHEN {{s}}.parts = '{{{{}}}}' AND {{s}}.pools = '{{{{}}}}' THEN FALSE ELSE
+    EXISTS (SELECT 1 FROM unnest({{s}}.parts) AS part (number) WHERE {_IS_TAKEN})
+    OR {{s}}.taken_bookings = 0 AND EXISTS (
+        SELECT 1 FROM unnest({{s}}.pools) AS needed (pool_id) WHERE NOT EXISTS (
+            SELECT 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
+            WHERE m.pool_id = needed.pool_id AND r.is_active AND NOT {_IS_TAKEN.replace("{n}", "r.number")}
+        )
+    )
+END""".replace("{n}", "part.number")
+
+_OTHERS_ARE_TAKEN = _OTHERS.format(s="bookings_slot")
+
+_BLOCKED = f"""
+    SELECT DISTINCT s.id FROM bookings_slot s
+    JOIN bookings_resource r ON r.id = s.resource_id
+    JOIN bookings_occupancy o
+      ON int8range(o.resource_number, o.resource_number, '[]') = int8range(r.number, r.number, '[]')
+     AND o.period && tstzrange(s.busy_from, s.busy_until, '[)')
+    WHERE s.id = ANY(%s) AND s.exclusive AND o.slot_id <> s.id AND {_IS_LIVE}
 """
+
+_BLOCKED_WITH_OTHERS = (
+    _BLOCKED
+    + f" UNION SELECT s.id FROM bookings_slot s WHERE s.id = ANY(%s) AND {_OTHERS.format(s='s')}"
+)
 
 
 def _blocked(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
     if not slots:
         return set()
+    sql, params = _BLOCKED, [[s.pk for s in slots], now]
+    others = [s.pk for s in slots if s.parts or s.pools]
+    if others:
+        sql, params = _BLOCKED_WITH_OTHERS, [*params, others, now, now]
     with connection.cursor() as cursor:
-        cursor.execute(_BLOCKED, [[s.pk for s in slots], now])
+        cursor.execute(sql, params)
         return {row[0] for row in cursor.fetchall()}
 
 

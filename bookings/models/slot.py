@@ -158,7 +158,12 @@ class Slot(models.Model):
                 ),
                 func="""
                     IF NEW.resource_id <> OLD.resource_id OR NEW.exclusive <> OLD.exclusive
-                       OR NEW.organization_id <> OLD.organization_id OR NEW.taken_bookings > 0 THEN
+                       OR NEW.organization_id <> OLD.organization_id
+                       OR NEW.taken_bookings > 0 AND NOT (
+                           NEW.pools <> OLD.pools
+                           AND ROW(NEW.starts_at, NEW.ends_at, NEW.busy_from, NEW.busy_until)
+                             = ROW(OLD.starts_at, OLD.ends_at, OLD.busy_from, OLD.busy_until)
+                       ) THEN
                         RAISE EXCEPTION 'slot % has people in it', OLD.id USING
                             ERRCODE = 'check_violation',
                             CONSTRAINT = 'bookings_slot_with_people_keeps_its_time';

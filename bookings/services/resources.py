@@ -1,0 +1,178 @@
+"""What resources are made of and need (B5). Slots to come follow at once, people in them included."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from audit.context import Actor, audited
+from audit.errors import NotFound
+from audit.observability.operations import operation
+from bookings import locks, transitions
+from bookings.errors import ResourceTaken
+from bookings.models import Occupancy, Pool, PoolNeed, Resource, ResourcePart, Slot
+
+
+def compose(
+    *,
+    resource_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    part_ids: Collection[uuid.UUID],
+    pool_ids: Collection[uuid.UUID],
+    actor: Actor,
+    reason: str = "",
+    now: datetime,
+) -> Resource:
+    """Say what a resource is made of, and from which pools it needs one each.
+
+    Slots to come of the resource, and of what it is a part of, take the new parts from now on.
+    Where people are in them, the parts are taken for these people now.
+
+    Raises:
+        MadeInCircles, DoesNotFit: see there.
+        ResourceTaken: a new part, or all of a new pool, is taken while people are in a slot;
+            ``slots`` says in which. Nothing is changed.
+        NotFound: a resource or pool is not of this organisation.
+    """
+    with (
+        operation("resource.compose", actor=actor, resource=str(resource_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        _check_known(organization_id, {resource_id, *part_ids}, set(pool_ids))
+        locks.planning(_with_wholes(resource_id))
+        affected = _with_wholes(resource_id)
+        _relink(resource_id, organization_id, set(part_ids), set(pool_ids))
+        slots = locks.slots_to_come(affected, now=now)
+        stale = [s for s in slots if s.parts != s.resource.parts or s.pools != s.resource.pools]
+        _follow(stale)
+        op.rows = len(stale)
+        return Resource.objects.get(pk=resource_id)
+
+
+def _check_known(
+    organization_id: uuid.UUID, resource_ids: set[uuid.UUID], pool_ids: set[uuid.UUID]
+) -> None:
+    resources = Resource.objects.filter(organization=organization_id, pk__in=resource_ids)
+    if resources.count() < len(resource_ids):
+        raise NotFound("There is no such resource.")
+    if pool_ids and (
+        Pool.objects.filter(organization=organization_id, pk__in=pool_ids).count() < len(pool_ids)
+    ):
+        raise NotFound("There is no such pool.")
+
+
+def _with_wholes(resource_id: uuid.UUID) -> set[uuid.UUID]:
+    """A resource and everything it is a part of."""
+    number = Resource.objects.values_list("number", flat=True).get(pk=resource_id)
+    wholes = Resource.objects.filter(parts__contains=[number]).values_list("pk", flat=True)
+    return {resource_id, *wholes}
+
+
+def _relink(
+    resource_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    part_ids: set[uuid.UUID],
+    pool_ids: set[uuid.UUID],
+) -> None:
+    parts = ResourcePart.objects.filter(whole=resource_id)
+    known = set(parts.values_list("part_id", flat=True))
+    parts.exclude(part__in=part_ids).delete()
+    ResourcePart.objects.bulk_create(
+        ResourcePart(organization_id=organization_id, whole_id=resource_id, part_id=part_id)
+        for part_id in part_ids - known
+    )
+    needs = PoolNeed.objects.filter(resource=resource_id)
+    needed = set(needs.values_list("pool_id", flat=True))
+    needs.exclude(pool__in=pool_ids).delete()
+    PoolNeed.objects.bulk_create(
+        PoolNeed(organization_id=organization_id, resource_id=resource_id, pool_id=pool_id)
+        for pool_id in pool_ids - needed
+    )
+
+
+def _follow(slots: Sequence[Slot]) -> None:
+    """Give locked slots what their resources take now, and take it for the people in them."""
+    with_people = [s for s in slots if s.taken_bookings]
+    picks = _picks(with_people) if with_people else {}
+    for slot in slots:
+        slot.parts, slot.pools = slot.resource.parts, slot.resource.pools
+        slot.picked = picks.get(slot.pk, [])
+    _write([s for s in slots if not s.taken_bookings])
+    if with_people:
+        # Give back first: what one slot lets go another may need.
+        Occupancy.objects.filter(slot__in=[s.pk for s in with_people]).delete()
+        _write(with_people)
+        _occupy([s.pk for s in with_people])
+
+
+def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
+    """One out of each pool for each slot with people; everything they need must be free."""
+    pools = locks.pool_members({p for s in slots for p in s.resource.pools})
+    wanted = {s.pk: _static(s) for s in slots}
+    members = {n for numbers in pools.values() for n in numbers}
+    numbers = {n for some in wanted.values() for n in some} | members
+    locks.take_in_turn(numbers)
+    ours = {s.pk for s in slots}
+    occupied = locks.occupied(slots, numbers)
+    given: list[tuple[Slot, set[int]]] = []
+    picks: dict[uuid.UUID, list[int]] = {}
+    refused: list[Slot] = []
+    for slot in slots:
+        taken = {n for n, rival in occupied[slot.pk].items() if rival not in ours}
+        for other, numbers_of_other in given:
+            if other.busy_from < slot.busy_until and slot.busy_from < other.busy_until:
+                taken |= numbers_of_other
+        picked: list[int] | None = slot.picked
+        if slot.pools != slot.resource.pools:
+            picked = transitions.pick(slot.resource.pools, pools, taken={*taken, *wanted[slot.pk]})
+        if picked is None or taken & wanted[slot.pk]:
+            refused.append(slot)
+            continue
+        picks[slot.pk] = picked
+        given.append((slot, {*wanted[slot.pk], *picked}))
+    if refused:
+        raise ResourceTaken(
+            f"In {len(refused)} slots with people something they would take is taken by others;"
+            f" the first is {refused[0]}. Move one of them first.",
+            slots=[str(s.pk) for s in refused[:100]],
+        )
+    return picks
+
+
+def _static(slot: Slot) -> set[int]:
+    """What a slot will take without a choice; what was picked for its people stays theirs."""
+    own = {slot.resource.number} if slot.exclusive else set()
+    kept = set(slot.picked) if slot.pools == slot.resource.pools else set()
+    return own | set(slot.resource.parts) | kept
+
+
+def _write(slots: Sequence[Slot]) -> None:
+    by_kind: dict[tuple[tuple[int, ...], tuple[uuid.UUID, ...], tuple[int, ...]], list[Slot]] = {}
+    for slot in slots:
+        key = (tuple(slot.parts), tuple(slot.pools), tuple(slot.picked))
+        by_kind.setdefault(key, []).append(slot)
+    for (parts, pools, picked), same in by_kind.items():
+        Slot.objects.filter(pk__in=[s.pk for s in same]).update(
+            parts=list(parts), pools=list(pools), picked=list(picked)
+        )
+
+
+def _occupy(slot_ids: Sequence[uuid.UUID]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_OCCUPY, [list(slot_ids)])
+
+
+# As the trigger on bookings does (bookings/triggers.py).
+_OCCUPY = """
+    INSERT INTO bookings_occupancy (slot_id, resource_number, period)
+    SELECT s.id, taken.number, tstzrange(s.busy_from, s.busy_until, '[)')
+    FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
+    CROSS JOIN LATERAL unnest(
+        CASE WHEN s.exclusive THEN r.number || s.parts || s.picked ELSE s.parts || s.picked END
+    ) AS taken (number)
+    WHERE s.id = ANY(%s) AND s.taken_bookings > 0
+"""
