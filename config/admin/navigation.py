@@ -20,6 +20,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             _("Today"),
             [
                 (_("Dashboard"), "dashboard", "admin:index", ""),
+                (_("Calendar"), "calendar_month", "admin:calendar", "bookings.view_booking"),
                 (
                     _("Review queue"),
                     "fact_check",
@@ -33,7 +34,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             _("Bookings"),
             [
                 _list(_("Bookings"), "event_available", "bookings_booking"),
-                _list(_("Slots"), "calendar_month", "bookings_slot"),
+                _list(_("Slots"), "schedule", "bookings_slot"),
                 _list(_("Customers"), "groups", "bookings_customer"),
             ],
         ),

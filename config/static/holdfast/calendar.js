@@ -1,0 +1,82 @@
+/* Comforts of the calendar: arrow keys, a line that moves with the time. Everything works without. */
+(function () {
+    "use strict";
+
+    const PHONE = window.matchMedia("(max-width: 767px)");
+
+    // Arrow keys go to the nearest link above, below, or in the column beside.
+    function arrows(grid) {
+        const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+
+        function middle(element) {
+            const box = element.getBoundingClientRect();
+            return box.top + box.height / 2;
+        }
+
+        function stopsOf(column) {
+            return Array.from(column.querySelectorAll("[data-hf-stop]")).filter(function (one) {
+                return one.offsetParent !== null;
+            });
+        }
+
+        grid.addEventListener("keydown", function (event) {
+            const step = steps[event.key];
+            const here = event.target.closest("[data-hf-stop]");
+            if (!step || !here || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+            const columns = Array.from(grid.querySelectorAll(".hf-cal-column"));
+            const column = here.closest(".hf-cal-column");
+            let next = null;
+            if (step[1]) {
+                const stops = stopsOf(column);
+                next = stops[stops.indexOf(here) + step[1]];
+            } else {
+                let at = columns.indexOf(column) + step[0];
+                while (columns[at] && stopsOf(columns[at]).length === 0) at += step[0];
+                if (columns[at]) {
+                    const height = middle(here);
+                    next = stopsOf(columns[at]).reduce(function (best, one) {
+                        return Math.abs(middle(one) - height) < Math.abs(middle(best) - height) ? one : best;
+                    });
+                }
+            }
+            if (next) {
+                event.preventDefault();
+                next.focus();
+            }
+        });
+    }
+
+    // The line of the present moves on each minute, and the page opens where it stands.
+    function follow(grid) {
+        const line = grid.querySelector("[data-hf-now]");
+        if (!line || PHONE.matches) return;
+        const from = Date.now();
+        const top = line.offsetTop;
+        const axis = grid.querySelector(".hf-cal-body");
+        const perMinute = parseFloat(getComputedStyle(grid).getPropertyValue("--px"));
+        grid.scrollTop = Math.max(0, top - grid.clientHeight / 3);
+        window.setInterval(function () {
+            const at = top + ((Date.now() - from) / 60000) * perMinute;
+            line.hidden = at > axis.clientHeight;
+            line.style.top = at + "px";
+        }, 30000);
+    }
+
+    // A chosen day or kind is shown at once.
+    function sendOnChange(form) {
+        form.addEventListener("change", function (event) {
+            const field = event.target;
+            if (field.matches("select") || (field.type === "date" && field.value && document.activeElement !== field)) {
+                form.requestSubmit();
+            }
+        });
+    }
+
+    document.addEventListener("DOMContentLoaded", function () {
+        document.querySelectorAll("[data-hf-calendar]").forEach(function (grid) {
+            arrows(grid);
+            follow(grid);
+        });
+        document.querySelectorAll("[data-hf-calendar-form]").forEach(sendOnChange);
+    });
+})();
