@@ -17,6 +17,19 @@ from bookings.selectors import Viewer
 SHOWS_CODE = (BookingStatus.CONFIRMED, BookingStatus.RESCHEDULE_PROPOSED, BookingStatus.CHECKED_IN)
 
 
+RULES = (
+    "notice_minutes",
+    "horizon_days",
+    "grid_minutes",
+    "shortest_minutes",
+    "longest_minutes",
+    "most_live_bookings",
+    "cancel_until_minutes",
+    "reschedule_until_minutes",
+    "needs_approval",
+)
+
+
 def resource(row: Resource) -> dict[str, Any]:
     return {
         "id": str(row.pk),
@@ -25,6 +38,8 @@ def resource(row: Resource) -> dict[str, Any]:
         "description": row.description,
         "time_zone": row.time_zone,
         "exclusive": row.exclusive,
+        "mode": row.mode,
+        "rules": {name: getattr(row, name) for name in RULES},
     }
 
 

@@ -19,6 +19,28 @@ class Page(serializers.Serializer):
     previous = serializers.URLField(allow_null=True, help_text="The page before, if there is one.")
 
 
+class BookingRulesSerializer(serializers.Serializer):
+    notice_minutes = serializers.IntegerField(
+        help_text="How long before the start customers may still book."
+    )
+    horizon_days = serializers.IntegerField(help_text="How many days ahead customers may book.")
+    grid_minutes = serializers.IntegerField(
+        help_text="Where times are free: how often a booking may start, from opening on."
+    )
+    shortest_minutes = serializers.IntegerField(help_text="Where times are free.")
+    longest_minutes = serializers.IntegerField(help_text="Where times are free.")
+    most_live_bookings = serializers.IntegerField(
+        allow_null=True, help_text="Of one customer at a time; null: no limit."
+    )
+    cancel_until_minutes = serializers.IntegerField(
+        help_text="Until how long before the start customers may cancel."
+    )
+    reschedule_until_minutes = serializers.IntegerField(
+        help_text="Until how long before the start customers may reschedule."
+    )
+    needs_approval = serializers.BooleanField(help_text="Staff confirm each booking.")
+
+
 class ResourceSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -28,6 +50,11 @@ class ResourceSerializer(serializers.Serializer):
     exclusive = serializers.BooleanField(
         help_text="At most one booking at a time, like a court or a doctor."
     )
+    mode = serializers.ChoiceField(
+        choices=Resource.Mode.choices,
+        help_text="Booked in fixed slots (slots/) or at free times (resources/{id}/free-times/).",
+    )
+    rules = BookingRulesSerializer(help_text="What customers may ask for; staff may go beyond.")
 
 
 class ResourcePage(Page):
