@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
@@ -40,19 +40,26 @@ class Rules:
 
 
 def rules_of(
-    resources: Sequence[Resource], *, since: date, at: datetime | None = None
+    resources: Sequence[Resource],
+    *,
+    since: date,
+    at: datetime | None = None,
+    without: Collection[uuid.UUID] = (),
 ) -> dict[uuid.UUID, Rules]:
     """The rules of resources of one organisation; three statements for any number of them.
 
     Args:
         since: exceptions that are over by this day are left out.
         at: as they were then, or None for now.
+        without: exceptions that are not to count.
     """
     versions = defaultdict(list)
     for schedule in _versions([r.pk for r in resources], at=at):
         versions[schedule.resource_id].append(_version(schedule))
     own, common = defaultdict(list), []
     for exception in _exceptions(resources, since=since, at=at):
+        if exception.pk in without:
+            continue
         if exception.resource_id:
             own[exception.resource_id].append(exception)
         else:

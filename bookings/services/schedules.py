@@ -7,8 +7,10 @@ slots change.
 
 from __future__ import annotations
 
+import copy
 import uuid
 import zoneinfo
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -91,15 +93,83 @@ def preview_version(
 
 
 def preview_exceptions(
-    *, resources: Sequence[Resource], exceptions: Sequence[ScheduleException], now: datetime
+    *,
+    resources: Sequence[Resource],
+    exceptions: Sequence[ScheduleException],
+    withdraw: Collection[uuid.UUID] = (),
+    now: datetime,
 ) -> Preview:
-    """What exceptions (not saved) would do to the slots of resources of one organisation."""
-    known = _rules(resources, now=now)
+    """What exceptions (not saved) would do to the slots of resources of one organisation.
+
+    Args:
+        resources: see :func:`resources_of`.
+        withdraw: exceptions that are taken back at the same time.
+    """
+    known = _rules(resources, without=withdraw, now=now)
     return _preview(
         resources,
         {r.pk: known[r.pk].with_exceptions(_of(r, exceptions)) for r in resources},
         now=now,
     )
+
+
+def preview_zone(*, resource: Resource, time_zone: str, now: datetime) -> Preview:
+    """What :func:`move_to_zone` would do.
+
+    Raises:
+        Invalid: there is no such time zone.
+    """
+    today = _today_in(time_zone, now=now)
+    moved = copy.copy(resource)
+    moved.time_zone = time_zone
+    known = _rules([resource], now=now)[resource.pk]
+    for number, old in enumerate(_to_copy(_all_versions(resource), today), start=1_000_000):
+        rules = list(old.rules.all())
+        draft = _draft(moved, max(old.valid_from, today), rules, number=number)
+        known = known.with_version(draft)
+    return _preview([moved], {moved.pk: known}, now=now)
+
+
+def fitting(previewed: Preview, *, days: int) -> int:
+    """How many of the affected bookings find room so many days later, as it looks now."""
+    gone = {
+        there.id
+        for plan in previewed.plans
+        for rows in (plan.retire, plan.archive, plan.delete)
+        for there in rows
+    }
+    targets = _targets(previewed.affected, timedelta(days=days))
+    come: dict[uuid.UUID, list[int]] = defaultdict(lambda: [0, 0])
+    for booking in previewed.affected:
+        slot = targets.get(booking.pk)
+        movable = booking.status in MOVABLE and not booking.stands_for_id
+        if slot is None or slot.pk in gone or not movable:
+            continue
+        bookings, units = come[slot.pk]
+        if (
+            slot.taken_bookings + bookings < slot.max_bookings
+            and slot.taken_units + units + booking.units <= slot.max_units
+        ):
+            come[slot.pk] = [bookings + 1, units + booking.units]
+    return sum(bookings for bookings, _units in come.values())
+
+
+def resources_of(
+    organization_id: uuid.UUID, exceptions: Sequence[ScheduleException]
+) -> list[Resource]:
+    """The active resources that exceptions are about, in the order of their numbers.
+
+    Raises:
+        NotFound: one is not of this organisation.
+    """
+    named = {e.resource_id for e in exceptions if e.resource_id}
+    mine = Resource.objects.filter(organization=organization_id)
+    if named and mine.filter(pk__in=named).count() < len(named):
+        raise NotFound("There is no such resource.")
+    condition = Q(pk__in=named)
+    if any(e.resource_id is None for e in exceptions):
+        condition |= Q(pk__in=selectors_schedules.planned().values("pk"))
+    return list(mine.filter(condition, is_active=True).order_by("number"))
 
 
 def preview(*, resources: Sequence[Resource], now: datetime) -> Preview:
@@ -170,6 +240,10 @@ def move_to_zone(
     """Give a resource another time zone; its hours mean that zone's clock from today on.
 
     Bookings keep the moment they were made for.
+
+    Raises:
+        Invalid: there is no such time zone.
+        PlanChanged: see :func:`change_schedule`.
     """
     with (
         operation("resource.move_to_zone", actor=actor, resource=str(resource_id)) as op,
@@ -177,10 +251,7 @@ def move_to_zone(
         audited(actor, reason=f"time zone {time_zone}"),
     ):
         resource = _in_turn(resource_id, organization_id)
-        try:
-            today = localtime(now, zoneinfo.ZoneInfo(time_zone)).date()
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise Invalid(f"{time_zone} is not a time zone.", field="time_zone") from error
+        today = _today_in(time_zone, now=now)
         Resource.objects.filter(pk=resource.pk).update(time_zone=time_zone)
         resource.time_zone = time_zone
         _copy_versions(resource, today, actor=actor, now=now)
@@ -194,6 +265,7 @@ def add_exceptions(
     *,
     organization_id: uuid.UUID,
     exceptions: Sequence[ScheduleException],
+    withdraw: Collection[uuid.UUID] = (),
     then: str = "keep",
     move_by_days: int | None = None,
     reason: str = "",
@@ -205,6 +277,7 @@ def add_exceptions(
 
     Args:
         exceptions: not saved yet.
+        withdraw: exceptions that these replace, taken back first.
         then: what happens to bookings that lose their time: "keep" (they stay, in legacy slots),
             "move" (to the slot so many days later at the same hour, where there is room; the
             others stay) or "cancel" (their customers are told why).
@@ -212,7 +285,7 @@ def add_exceptions(
 
     Raises:
         Invalid: no reason, or an exception makes no sense.
-        NotFound: a resource is not of this organisation.
+        NotFound: a resource is not of this organisation, or what is withdrawn is not there.
         PlanChanged: see :func:`change_schedule`.
     """
     if then not in ("keep", "move", "cancel"):
@@ -226,7 +299,9 @@ def add_exceptions(
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason),
     ):
-        resources = _resources_of(organization_id, exceptions)
+        found = _still_there(organization_id, withdraw)
+        resources = _resources_of(organization_id, [*exceptions, *found])
+        _withdraw(found, now=now)
         for exception in exceptions:
             exception.organization_id = organization_id
             exception.created_at = now
@@ -239,7 +314,7 @@ def add_exceptions(
             done.cancelled = _cancel(done.affected, reason=reason, now=now)
         elif by is not None:
             _move(done, by, now=now)
-        op.rows = len(exceptions) + _rows(done)
+        op.rows = len(exceptions) + len(found) + _rows(done)
         op.note(**done.counts())
     return done
 
@@ -248,6 +323,7 @@ def withdraw_exceptions(
     *,
     organization_id: uuid.UUID,
     exception_ids: Collection[uuid.UUID],
+    seen: str | None = None,
     actor: Actor,
     reason: str = "",
     now: datetime,
@@ -256,24 +332,17 @@ def withdraw_exceptions(
 
     Raises:
         NotFound: one is not of this organisation, or is withdrawn already.
+        PlanChanged: see :func:`change_schedule`.
     """
     with (
         operation("schedule.withdraw_exceptions", actor=actor) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason),
     ):
-        found = list(
-            ScheduleException.objects.filter(
-                organization=organization_id, pk__in=exception_ids, withdrawn_at__isnull=True
-            )
-        )
-        if len(found) < len(set(exception_ids)):
-            raise NotFound("There is no such exception any more.")
+        found = _still_there(organization_id, exception_ids)
         resources = _resources_of(organization_id, found)
-        ScheduleException.objects.filter(pk__in=exception_ids, withdrawn_at__isnull=True).update(
-            withdrawn_at=now
-        )
-        done = _apply(resources, now=now)
+        _withdraw(found, now=now)
+        done = _apply(resources, seen=seen, now=now)
         op.rows = len(found) + _rows(done)
         op.note(**done.counts())
     return done
@@ -317,8 +386,17 @@ def check_rules(
 # How
 
 
-def _rules(resources: Sequence[Resource], *, now: datetime) -> dict[uuid.UUID, Rules]:
-    return selectors_schedules.rules_of(resources, since=now.date())
+def _rules(
+    resources: Sequence[Resource], *, without: Collection[uuid.UUID] = (), now: datetime
+) -> dict[uuid.UUID, Rules]:
+    return selectors_schedules.rules_of(resources, since=now.date(), without=without)
+
+
+def _today_in(time_zone: str, *, now: datetime) -> date:
+    try:
+        return localtime(now, zoneinfo.ZoneInfo(time_zone)).date()
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Invalid(f"{time_zone} is not a time zone.", field="time_zone") from error
 
 
 def _draft(
@@ -347,16 +425,29 @@ def _resources_of(
     organization_id: uuid.UUID, exceptions: Sequence[ScheduleException]
 ) -> list[Resource]:
     """The resources that exceptions are about, each with its planning lock."""
-    named = {e.resource_id for e in exceptions if e.resource_id}
-    mine = Resource.objects.filter(organization=organization_id)
-    if named and mine.filter(pk__in=named).count() < len(named):
-        raise NotFound("There is no such resource.")
-    condition = Q(pk__in=named)
-    if any(e.resource_id is None for e in exceptions):
-        condition |= Q(pk__in=selectors_schedules.planned().values("pk"))
-    ids = list(mine.filter(condition, is_active=True).values_list("pk", flat=True))
+    ids = [r.pk for r in resources_of(organization_id, exceptions)]
     locks.planning(ids)
-    return list(mine.filter(pk__in=ids).order_by("number"))
+    return list(Resource.objects.filter(pk__in=ids).order_by("number"))
+
+
+def _still_there(
+    organization_id: uuid.UUID, exception_ids: Collection[uuid.UUID]
+) -> list[ScheduleException]:
+    found = list(
+        ScheduleException.objects.filter(
+            organization=organization_id, pk__in=exception_ids, withdrawn_at__isnull=True
+        )
+    )
+    if len(found) < len(set(exception_ids)):
+        raise NotFound("There is no such exception any more.")
+    return found
+
+
+def _withdraw(exceptions: Sequence[ScheduleException], *, now: datetime) -> None:
+    ids = [e.pk for e in exceptions]
+    taken_back = ScheduleException.objects.filter(pk__in=ids, withdrawn_at__isnull=True)
+    if ids and taken_back.update(withdrawn_at=now) < len(ids):
+        raise NotFound("There is no such exception any more.")  # somebody was faster
 
 
 def _in_turn(resource_id: uuid.UUID, organization_id: uuid.UUID) -> Resource:
@@ -471,16 +562,11 @@ def _rows(done: Applied) -> int:
 
 def _copy_versions(resource: Resource, today: date, *, actor: Actor, now: datetime) -> None:
     """The versions in force today and later, again, in the resource's new zone."""
-    every = list(
-        Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("number")
-    )
+    every = _all_versions(resource)
     if not every:
         return
-    begun = [s for s in every if s.valid_from <= today]
-    first = begun[-1:] if begun else []
-    later = [s for s in every if s.valid_from > today and (not first or s.number > first[0].number)]
     number = every[-1].number
-    for old in [*first, *later]:
+    for old in _to_copy(every, today):
         number += 1
         made = Schedule.objects.create(
             organization_id=resource.organization_id,
@@ -497,6 +583,20 @@ def _copy_versions(resource: Resource, today: date, *, actor: Actor, now: dateti
             rule.pk, rule.schedule = uuid7(), made
             rule._state.adding = True
         ScheduleRule.objects.bulk_create(rules)
+
+
+def _all_versions(resource: Resource) -> list[Schedule]:
+    return list(
+        Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("number")
+    )
+
+
+def _to_copy(every: Sequence[Schedule], today: date) -> list[Schedule]:
+    """Of all versions, in order, the one in force on a day and those still to come."""
+    begun = [s for s in every if s.valid_from <= today]
+    first = begun[-1:] if begun else []
+    later = [s for s in every if s.valid_from > today and (not first or s.number > first[0].number)]
+    return [*first, *later]
 
 
 def _cancel(affected: Sequence[Booking], *, reason: str, now: datetime) -> list[Booking]:
