@@ -206,9 +206,9 @@ class Merge:
 
     def words(self, later: Later) -> str:
         if later.actor_id == self.request.user.pk:
-            text = gettext("You changed this to “%(value)s” elsewhere. Save to keep what is here.")
+            text = gettext("You changed this elsewhere too: “%(value)s”.")
         else:
-            text = gettext("%(who)s changed this to “%(value)s”. Save to keep what you typed.")
+            text = gettext("%(who)s changed this too: “%(value)s”.")
         return text % {"who": later.actor_label, "value": later.after}
 
     def formset(
