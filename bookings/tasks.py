@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from audit.context import Actor
 from audit.observability import sweeps
-from bookings.services import bookings
+from bookings.services import bookings, schedule_sweeps
+
+MOST_BATCHES_OF_RESOURCES = 1_000
 
 
 @shared_task(name="bookings.tasks.expire_holds")
@@ -28,5 +30,28 @@ def complete_bookings() -> int:
     return sweeps.run(
         bookings.COMPLETE,
         lambda failed: bookings.complete_bookings(actor=actor, now=timezone.now(), failed=failed),
+        actor=actor,
+    )
+
+
+@shared_task(name="bookings.tasks.extend_schedules")
+def extend_schedules() -> int:
+    """Fill the horizon of every resource for which a new day has begun; every hour."""
+    actor, now = Actor.system("schedules"), timezone.now()
+    return sweeps.run(
+        schedule_sweeps.EXTEND,
+        lambda failed: schedule_sweeps.extend(actor=actor, now=now, failed=failed),
+        actor=actor,
+        most=MOST_BATCHES_OF_RESOURCES,
+    )
+
+
+@shared_task(name="bookings.tasks.follow_schedules")
+def follow_schedules() -> int:
+    """Let slots follow rules that changed without them; every 10 minutes."""
+    actor, now = Actor.system("schedules"), timezone.now()
+    return sweeps.run(
+        schedule_sweeps.FOLLOW,
+        lambda failed: schedule_sweeps.follow(actor=actor, now=now, failed=failed),
         actor=actor,
     )

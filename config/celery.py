@@ -42,6 +42,11 @@ CELERY_BEAT_SCHEDULE = {
     "expire-unpaid": tick("payments.tasks.expire_unpaid", 10 * MINUTE, expires=10 * MINUTE),
     # Close bookings whose time is over.
     "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
+    # Make the slots of the day that comes into each resource's horizon, in the resource's own
+    # night. Every hour, as it is midnight somewhere; who has had their new day is passed over.
+    "extend-schedules": tick("bookings.tasks.extend_schedules", crontab(minute="7"), expires=HOUR),
+    # Let slots follow rules that were changed past the services that do it at once.
+    "follow-schedules": tick("bookings.tasks.follow_schedules", 10 * MINUTE, expires=10 * MINUTE),
     # Delete uploads whose database work failed.
     "remove-orphan-files": tick("payments.tasks.remove_orphan_files", HOUR, expires=HOUR),
     # Forget answers that were kept for retries.
