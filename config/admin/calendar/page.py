@@ -136,8 +136,13 @@ def _grid(
                     else "",
                 }
             )
+    # Not where something from the day before ends.
+    begins = [
+        axis.top(first) for day in days for first, _last in times if day.start <= first < day.end
+    ]
     return {
         "columns": columns,
+        "opens_at": blocks.at(min(begins)) if begins else "",
         "labels": [
             {"text": label.text, "classes": blocks.at(label.minutes)} for label in axis.labels()
         ],

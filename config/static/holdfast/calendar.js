@@ -46,18 +46,26 @@
         });
     }
 
-    // The line of the present moves on each minute, and the page opens where it stands.
-    function follow(grid) {
+    // The grid opens at the present, or where the day begins.
+    function open(grid) {
         const line = grid.querySelector("[data-hf-now]");
-        if (!line || PHONE.matches) return;
+        const first = grid.querySelector("[data-hf-first]");
+        if (line) {
+            grid.scrollTop = Math.max(0, line.offsetTop - grid.clientHeight / 3);
+        } else if (first) {
+            grid.scrollTop = first.offsetTop;
+        }
+    }
+
+    // The line of the present moves on with it.
+    function follow(line, grid) {
         const from = Date.now();
         const top = line.offsetTop;
-        const axis = grid.querySelector(".hf-cal-body");
+        const body = line.closest(".hf-cal-body");
         const perMinute = parseFloat(getComputedStyle(grid).getPropertyValue("--px"));
-        grid.scrollTop = Math.max(0, top - grid.clientHeight / 3);
         window.setInterval(function () {
             const at = top + ((Date.now() - from) / 60000) * perMinute;
-            line.hidden = at > axis.clientHeight;
+            line.hidden = at > body.clientHeight;
             line.style.top = at + "px";
         }, 30000);
     }
@@ -75,7 +83,11 @@
     document.addEventListener("DOMContentLoaded", function () {
         document.querySelectorAll("[data-hf-calendar]").forEach(function (grid) {
             arrows(grid);
-            follow(grid);
+            if (PHONE.matches) return;
+            open(grid);
+            grid.querySelectorAll("[data-hf-now]").forEach(function (line) {
+                follow(line, grid);
+            });
         });
         document.querySelectorAll("[data-hf-calendar-form]").forEach(sendOnChange);
     });
