@@ -122,8 +122,8 @@ class Decision(OrganizationView):
     ) -> HttpResponse:
         return self.once(request, data, lambda: shown(service(), self.viewer), reason=reason)
 
-    def version(self, request: Request) -> int | None:
-        return answers.version_in(request.headers.get("If-Match", ""))
+    def version(self, request: Request, *, required: bool = False) -> int | None:
+        return answers.version_in(request.headers.get("If-Match", ""), required=required)
 
 
 def shown(found: CartTransaction, viewer: Viewer) -> Answer:
@@ -217,14 +217,15 @@ class Cancel(Decision):
         responses={200: serializers.TransactionSerializer},
         extensions={
             "x-problems": ["already_decided", "booking_over", "stale_version"],
-            "x-if-match": "optional",
+            "x-if-match": "required",
             "x-etag": True,
         },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Cancel it with every booking in it that is still live."""
         actor = self.allow(pk, "payments.change_carttransaction", owner=True)
-        reason, version, now = _reason(request, required=True), self.version(request), _now()
+        reason, now = _reason(request, required=True), _now()
+        version = self.version(request, required=True)
         return self.decide(
             request,
             [reason, version],

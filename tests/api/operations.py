@@ -145,8 +145,10 @@ def reject_transaction(place: Place) -> Call:
 
 @example
 def cancel_transaction(place: Place) -> Call:
-    path = f"transactions/{place.transaction().pk}/cancel/"
-    return Call(place.as_customer(), "POST", path, {"reason": "Ill"})
+    transaction = place.transaction()
+    headers = {"If-Match": f'"v{transaction.version}"'}
+    path = f"transactions/{transaction.pk}/cancel/"
+    return Call(place.as_customer(), "POST", path, {"reason": "Ill"}, headers=headers)
 
 
 @example

@@ -179,7 +179,9 @@ def decide(
 ) -> Answer:
     word = {"approve_transaction": "approve", "reject_transaction": "reject"}.get(name, "cancel")
     client = client or place.as_role("manager")
-    return client.post(f"transactions/{transaction.pk}/{word}/", {"reason": "Because"})
+    headers = {"If-Match": "*"} if word == "cancel" else {}
+    path = f"transactions/{transaction.pk}/{word}/"
+    return client.post(path, {"reason": "Because"}, headers=headers)
 
 
 @provokes("already_decided", *DECISIONS)

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.django_db
 
 
 def act(place, transaction, word, *, role="manager", **body):
-    return place.as_role(role).post(f"transactions/{transaction.pk}/{word}/", body)
+    headers = {"If-Match": "*"} if word == "cancel" else {}
+    path = f"transactions/{transaction.pk}/{word}/"
+    return place.as_role(role).post(path, body, headers=headers)
 
 
 def read(place, transaction):
@@ -50,11 +52,25 @@ def test_a_cancellation_cancels_every_booking(world):
     transaction = world.here.approved(2)
 
     answer = world.here.as_customer().post(
-        f"transactions/{transaction.pk}/cancel/", {"reason": "Ill"}
+        f"transactions/{transaction.pk}/cancel/",
+        {"reason": "Ill"},
+        headers={"If-Match": f'"v{transaction.version}"'},
     )
 
     assert answer.data["status"] == "cancelled"
     assert {b["status"] for b in answer.data["bookings"]} == {"cancelled"}
+
+
+def test_a_cancellation_says_which_version_was_seen(world):
+    transaction = world.here.approved(2)
+
+    answer = world.here.as_customer().post(
+        f"transactions/{transaction.pk}/cancel/", {"reason": "Ill"}
+    )
+
+    assert answer.problem() == (428, "precondition_required")
+    transaction.refresh_from_db()
+    assert transaction.status == "approved"
 
 
 def test_payment_on_arrival_is_taken_once(world):
