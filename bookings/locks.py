@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import BigIntegerRangeField
+from django.db import connection
 from django.db.models import Func, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 
@@ -100,7 +101,8 @@ def row_of_form(rows: QuerySet[Any]) -> Any:
     if rows.model is Membership:
         holder = Organization.objects.select_for_update(no_key=True, of=("self",)).only("pk")
         holder.filter(memberships__in=rows.order_by().values("pk")).first()
-    return rows_of_form(rows.select_related(None)).only("pk").order_by().first()
+    found = rows.model._base_manager.filter(pk__in=rows.order_by().values("pk"))
+    return rows_of_form(found).only("pk").first()
 
 
 def rows_of_form(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -133,6 +135,12 @@ def planning(resource_ids: Iterable[uuid.UUID]) -> None:
     """Change the schedules of resources, and the slots they make, one after the other."""
     numbers = Resource.objects.filter(pk__in=set(resource_ids)).values_list("number", flat=True)
     _in_turn(_PLANNING | number for number in numbers)
+
+
+def composition() -> None:
+    """Put resources together one after the other; the triggers on the links hold the same lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('bookings_composition', 0))")
 
 
 def take_in_turn(numbers: Iterable[int]) -> None:
