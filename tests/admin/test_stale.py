@@ -149,6 +149,26 @@ def test_a_third_change_between_the_two_saves_is_told_too(venue, colleague):
     assert venue.customer.name == "Theirs once more"
 
 
+def test_of_several_others_each_field_says_who_it_was(venue, colleague):
+    other = f.MembershipFactory(
+        organization=venue.organization, role="front_desk", user__name="Late Colleague"
+    ).user
+    client = as_role(venue, "manager")
+    mine = open_form(client, venue.customer) | {"name": "Mine"}
+    by(colleague, venue.customer, name="Theirs", language="de")
+    by(other, venue.customer, notes="Calls back")
+
+    response = client.post(change(venue.customer), mine)
+
+    [row] = response.context["meanwhile"].rows
+    assert {o.later.name: o.later.actor_label for o in row.outcomes} == {
+        "name": "Quick Colleague",
+        "language": "Quick Colleague",
+        "notes": "Late Colleague",
+    }
+    assert "Late Colleague and Quick Colleague changed this" in response.content.decode()
+
+
 def test_a_mistake_of_ones_own_is_still_told_beside_what_others_did(venue, colleague):
     client = as_role(venue, "manager")
     mine = open_form(client, venue.customer) | {"name": "Mine", "email": "no address"}
