@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.postgres.fields import DateTimeRangeField
 from django.db import connection
 from django.db.models import (
     Count,
+    DateField,
     Exists,
     F,
     FilteredRelation,
     Func,
+    Min,
     Model,
     OuterRef,
     Q,
@@ -29,20 +31,24 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from audit.context import Actor
+from audit.errors import NotFound
 from audit.sql import prepared_cursor
-from bookings.lifecycle import LIVE, BookingStatus, SlotStatus
+from bookings.lifecycle import LIVE, BookingStatus, ProposalStatus, SlotStatus
 from bookings.locks import number_range
 from bookings.models import (
     Booking,
     Customer,
     Occupancy,
     Organization,
+    Proposal,
     Resource,
     Role,
     Slot,
     User,
 )
 from bookings.permissions import role_may
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -262,6 +268,68 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DayOfSlots:
+    """How many slots of a resource start on a day of its time zone, and how many have room."""
+
+    resource_id: uuid.UUID
+    date: date
+    slots: int
+    available: int
+    first_available: datetime | None
+
+
+def availability_by_day(
+    organization_id: uuid.UUID,
+    resource_ids: Collection[uuid.UUID],
+    since: datetime,
+    until: datetime,
+    *,
+    units: int,
+    now: datetime,
+) -> list[DayOfSlots]:
+    """What is left on each day, by resource and day; two statements whatever their number.
+
+    Args:
+        units: how many people a slot must have room for.
+    """
+    local = Func(
+        F("resource__time_zone"),
+        F("starts_at"),
+        template="(timezone(%(expressions)s))::date",
+        output_field=DateField(),
+    )
+    every = (
+        bookable_slots(organization_id, now=now)
+        .select_related(None)
+        .filter(resource__in=resource_ids, starts_at__gte=since, starts_at__lt=until)
+        .order_by()
+    )
+    free = {
+        (row["resource_id"], row["date"]): row
+        for row in with_room(every, units, now=now)
+        .values("resource_id", date=local)
+        .annotate(slots=Count("pk"), first=Min("starts_at"))
+    }
+    found = []
+    for row in (
+        every.values("resource_id", date=local)
+        .annotate(slots=Count("pk"))
+        .order_by("resource_id", "date")
+    ):
+        left = free.get((row["resource_id"], row["date"]))
+        found.append(
+            DayOfSlots(
+                row["resource_id"],
+                row["date"],
+                row["slots"],
+                left["slots"] if left else 0,
+                left["first"] if left else None,
+            )
+        )
+    return found
+
+
 # Whether an occupancy ``o`` has people in it who are not overdue holds.
 _IS_LIVE = """EXISTS (
     SELECT 1 FROM bookings_booking b WHERE b.slot_id = o.slot_id
@@ -309,7 +377,8 @@ _BLOCKED_WITH_OTHERS = (
 def _blocked(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
     if not slots:
         return set()
-    sql, params = _BLOCKED, [[s.pk for s in slots], now]
+    sql = _BLOCKED
+    params: list[Any] = [[s.pk for s in slots], now]
     others = [s.pk for s in slots if s.parts or s.pools]
     if others:
         sql, params = _BLOCKED_WITH_OTHERS, [*params, others, now, now]
@@ -321,10 +390,47 @@ def _blocked(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
 def bookings(viewer: Viewer) -> QuerySet[Booking]:
     """The bookings a person may see: staff the organisation's (providers their own
     resources'), customers their own."""
-    found = Booking.objects.filter(organization=viewer.organization).select_related(
-        "slot__resource", "customer", "check_in_code"
-    )
+    found = Booking.objects.filter(
+        organization=viewer.organization, stands_for__isnull=True
+    ).select_related("slot__resource", "customer", "check_in_code")
     return found.filter(visible(viewer))
+
+
+def slot_of(organization_id: uuid.UUID, slot_id: uuid.UUID) -> Slot:
+    """A slot of an organisation with its resource.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = Slot.objects.select_related("resource").filter(pk=slot_id, organization=organization_id)
+    return _the(found.first(), "slot")
+
+
+def booking_of(organization_id: uuid.UUID, booking_id: uuid.UUID) -> Booking:
+    """A booking of an organisation with slot, resource and customer.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = Booking.objects.select_related("slot__resource", "customer").filter(
+        pk=booking_id, organization=organization_id, stands_for__isnull=True
+    )
+    return _the(found.first(), "booking")
+
+
+def _the(found: T | None, noun: str) -> T:
+    if found is None:
+        raise NotFound(f"There is no such {noun}.")
+    return found
+
+
+def open_proposal(booking: Booking) -> Proposal | None:
+    """The time that is proposed for a booking and not answered yet."""
+    return (
+        Proposal.objects.filter(booking=booking, status=ProposalStatus.OPEN)
+        .select_related("stand_in__slot__resource")
+        .first()
+    )
 
 
 def visible(viewer: Viewer, prefix: str = "") -> Q:

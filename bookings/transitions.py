@@ -206,6 +206,16 @@ def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: dat
     )
 
 
+def tell_proposal_over(booking: Booking, slot: Slot, how: str, *, reason: str) -> None:
+    """Say that a proposed time is off: by mail to the customer if the staff withdrew it."""
+    facts = {"proposed": notices.describe_slot(slot), "how": how, "reason": reason}
+    if how == "withdraw":
+        events = notices.to_customers("booking.proposal_withdrawn", [booking], **facts)
+    else:
+        events = [notices.about("booking.proposal_declined", booking, **facts)]
+    outbox.emit_many(events)
+
+
 def settle(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
     """Their proposals are answered, and the bookings are confirmed again.
 

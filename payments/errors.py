@@ -76,3 +76,9 @@ class QuotaExceeded(DomainError):
 
     code = "quota_exceeded"
     status = 409
+
+
+class PriceDiffers(DomainError):
+    """That time has another price than the one that was agreed."""
+
+    code = "price_differs"

@@ -7,15 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from bookings import signals
-from bookings.lifecycle import BOOKING
+from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking
 from payments import locks, transitions
-from payments.lifecycle import ITEM_OF_BOOKING, LIVE_ITEMS, TRANSACTION
+from payments.lifecycle import (
+    ITEM_OF_BOOKING,
+    LIVE_ITEMS,
+    TRANSACTION,
+    TransactionStatus,
+)
 from payments.models import CartItem
 
 
 def connect() -> None:
     signals.bookings_moved.connect(items_follow, dispatch_uid="payments.items_follow")
+    signals.bookings_rescheduled.connect(deadlines_follow, dispatch_uid="payments.deadlines_follow")
 
 
 def items_follow(
@@ -57,3 +63,34 @@ def _end_empty_transactions(
             transitions.move(undecided, move, ended_at=now, decision_reason=reason)
         for transaction in empty:
             transitions.decide_proofs(transaction, "reject")
+
+
+def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:
+    """What has to be paid or confirmed before the start follows the start.
+
+    As at checkout: on arrival, until the first start; in advance, within the organisation's
+    hours, but never past the first start. Under review no clock runs.
+    """
+    waiting = [b.pk for b in bookings if b.pending_until is not None]
+    if not waiting:
+        return
+    ids = CartItem.objects.filter(booking__in=waiting).values_list("transaction_id", flat=True)
+    for transaction in locks.transactions({i for i in ids if i}):
+        if transaction.status != TransactionStatus.PENDING or transaction.due_at is None:
+            continue
+        requests = list(
+            Booking.objects.filter(
+                cart_item__transaction=transaction, status=BookingStatus.PENDING
+            ).select_related("slot")
+        )
+        due_at = transitions.due_at(
+            transaction.payment_method,
+            [b.slot.starts_at for b in requests],
+            hours=transaction.organization.pending_hours,
+            since=transaction.created_at,
+        )
+        if due_at != transaction.due_at:
+            transitions.set_due(transaction, requests, due_at)
+            for booking in bookings:
+                if booking.pending_until is not None:
+                    booking.pending_until = due_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
@@ -94,6 +94,21 @@ def expire(transaction: CartTransaction, requests: Sequence[Booking], *, now: da
     outbox.emit_many(
         [notices.to_customer("transaction.expired", transaction, requests, reason=reason)]
     )
+
+
+def due_at(method: str, starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:
+    """When pending bookings expire: the organisation's hours, but never past the first start."""
+    first = min(starts)
+    latest = since + timedelta(hours=hours)
+    return first if method != PaymentMethod.PAY_NOW else min(latest, first)
+
+
+def set_due(transaction: CartTransaction, requests: Sequence[Booking], due_at: datetime) -> None:
+    """Move the deadline of a locked transaction and of its pending bookings."""
+    booking_transitions.set_deadline(requests, pending_until=due_at)
+    CartTransaction.objects.filter(pk=transaction.pk).update(due_at=due_at)
+    transaction.due_at = due_at
+    transaction.version += 1
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

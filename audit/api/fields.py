@@ -177,9 +177,9 @@ class Fields:
         self.refuse(name, 'An amount such as "12.50".')
         return None
 
-    def moment(self, name: str) -> datetime | None:
+    def moment(self, name: str, *, required: bool = False) -> datetime | None:
         """A moment with its offset from UTC, or a date, which means its beginning in UTC."""
-        value = self._take(name, False)
+        value = self._take(name, required)
         if value is None:
             return None
         found = to_moment(value)

@@ -61,6 +61,20 @@ class ResourcePage(Page):
     results = ResourceSerializer(many=True)
 
 
+class AvailableDay(serializers.Serializer):
+    resource = serializers.UUIDField()
+    date = serializers.DateField(help_text="A day of the resource's time zone.")
+    slots = serializers.IntegerField(help_text="That start on this day and can be booked.")
+    available = serializers.IntegerField(help_text="Of these, with room for `units`.")
+    first_available = serializers.DateTimeField(
+        allow_null=True, help_text="When the first of these starts. UTC."
+    )
+
+
+class AvailabilitySerializer(serializers.Serializer):
+    results = AvailableDay(many=True)
+
+
 class BookedSlot(serializers.Serializer):
     id = serializers.UUIDField()
     starts_at = serializers.DateTimeField(help_text="UTC.")

@@ -18,8 +18,8 @@ from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
 from bookings.errors import HoldExpired, SlotGone
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, Customer, Organization
-from payments import locks, notices, selectors
+from bookings.models import Customer, Organization
+from payments import locks, notices, selectors, transitions
 from payments.errors import CartEmpty, MethodNotOffered, MixedCurrencies
 from payments.lifecycle import CART, PaymentMethod, PaymentStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy
@@ -157,7 +157,12 @@ def _check_out_items(
         raise Invalid("This is more than can be paid at once; check out in parts.")
     method = _method(method, total, policy)
     bookings = [i.booking for i in items]
-    due_at = _due_at(method, bookings, organization, now=now)
+    due_at = transitions.due_at(
+        method,
+        [b.slot.starts_at for b in bookings],
+        hours=organization.pending_hours,
+        since=now,
+    )
     made = CartTransaction(
         organization=organization,
         customer=customer,
@@ -214,15 +219,6 @@ def _currency(quotes: Sequence[Quote]) -> str:
     if len(paid) > 1:
         raise MixedCurrencies(f"Check out {' and '.join(sorted(paid))} separately.")
     return paid.pop()
-
-
-def _due_at(
-    method: str, bookings: Sequence[Booking], organization: Organization, *, now: datetime
-) -> datetime:
-    """When pending bookings expire: the organisation's hours, but never past the first start."""
-    latest = now + timedelta(hours=organization.pending_hours)
-    first = min(b.slot.starts_at for b in bookings)
-    return first if method != PaymentMethod.PAY_NOW else min(latest, first)
 
 
 FROZEN = (

@@ -73,6 +73,16 @@ def example(build: Callable[[Place], Call]) -> Callable[[Place], Call]:
 
 
 @example
+def list_availability(place: Place) -> Call:
+    place.slot()
+    return Call(
+        place.as_stranger(),
+        "GET",
+        "availability/?from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z",
+    )
+
+
+@example
 def list_resources(place: Place) -> Call:
     assert place.resource
     return Call(place.as_stranger(), "GET", "resources/")
