@@ -243,6 +243,20 @@ def test_of_equal_slots_of_two_rules_the_first_counts():
     assert [slot.max_units for slot in found] == [9, 5, 5, 1]
 
 
+def test_slots_of_any_number_of_overlapping_rules_come_in_order():
+    three = version(
+        hours("09:00-12:00"), hours("09:30-10:00", slot=30), hours("10:30-11:30", slot=60)
+    )
+
+    assert times(planned(three, MON)) == [
+        "09:00-10:00",
+        "09:30-10:00",
+        "10:00-11:00",
+        "10:30-11:30",
+        "11:00-12:00",
+    ]
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -446,9 +460,10 @@ def test_extra_hours_may_overlap_each_other_and_of_equal_slots_the_first_counts(
 
 
 def test_extra_hours_before_the_first_version_are_in_its_time_zone():
-    rule = version(hours("09:00-10:00"), since=WED, zone=TOKYO)
+    first = version(hours("09:00-10:00"), since=WED, zone=TOKYO)
+    second = version(number=2, since=WED + DAY, zone=NEW_YORK)
 
-    found = planned(rule, MON, days=3, extras=[extra(MON, hours("12:00-13:00"))])
+    found = planned([first, second], MON, days=4, extras=[extra(MON, hours("12:00-13:00"))])
 
     assert [slot.starts_at for slot in found] == [
         at(MON, "12:00", TOKYO),
@@ -562,20 +577,67 @@ def test_closed_days_around_a_move_are_closed_without_a_break():
 
 
 def test_extra_hours_around_a_move_do_not_overlap_themselves():
-    old = version(zone=NEW_YORK)
-    new = version(number=2, since=TUE, zone=TOKYO)
-
+    versions = [version(zone=NEW_YORK), version(number=2, since=TUE, zone=TOKYO)]
+    # Tuesday begins in Tokyo ten hours after Monday in New York: 13 slots, and a quarter left.
     found = plan(
-        [old, new],
+        versions,
         [],
-        [extra(MON, hours("00:00-00:00"), TUE)],
+        [extra(MON, hours("00:00-00:00", slot=45), TUE)],
         start=at(MON, "00:00", NEW_YORK),
         end=at(WED, "00:00", TOKYO),
     )
 
-    assert [s.starts_at for s in found] == list(
-        range(at(MON, "00:00", NEW_YORK), at(WED, "00:00", TOKYO), 3600)
-    )
+    monday, tuesday = at(MON, "00:00", NEW_YORK), at(TUE, "00:00", TOKYO)
+    assert [s.starts_at for s in found] == [
+        *range(monday, monday + 13 * 2700, 2700),
+        *range(tuesday, tuesday + 86400, 2700),
+    ]
+
+
+def test_a_later_version_may_begin_at_an_earlier_instant_in_the_east():
+    west, east = "Pacific/Pago_Pago", "Pacific/Kiritimati"
+    versions = [
+        version(hours("00:00-00:00", max_units=1), zone=west),
+        version(hours("00:00-00:00", max_units=2), number=2, since=TUE, zone=west),
+        version(hours("00:00-00:00", max_units=3), number=3, since=WED, zone=east),
+    ]  # the third begins on Tuesday at ten in Greenwich, the second at eleven
+
+    found = plan(versions, [], [], start=at(TUE, "00:00", "UTC"), end=at(WED, "00:00", "UTC"))
+
+    assert [(shown(s.starts_at, "UTC"), s.max_units) for s in found] == [
+        (f"{hour:02}:00", 1 if hour < 10 else 3) for hour in range(24)
+    ]
+
+
+def test_a_version_between_does_not_hide_a_slot_that_is_not_over():
+    versions = [
+        version(hours("23:00-23:00", slot=1440), zone="UTC"),
+        version(number=2, since=TUE, zone="UTC"),
+        version(hours("00:00-00:00"), number=3, since=WED, zone="Pacific/Kiritimati"),
+    ]
+
+    found = plan(versions, [], [], start=at(MON, "12:00", "UTC"), end=at(WED, "02:00", "UTC"))
+
+    assert [s.starts_at for s in found] == [
+        at(MON, "23:00", "UTC"),  # until Tuesday at 23:00
+        *range(at(TUE, "23:00", "UTC"), at(WED, "02:00", "UTC"), 3600),
+    ]
+
+
+def test_versions_that_follow_each_other_daily_give_the_same_for_any_range():
+    # Each has one slot of 24 hours that starts an hour earlier than the one before, so that of
+    # two versions the second gives way: every day depends on the day before.
+    versions = [
+        version(hours(f"{20 - n}:00-{20 - n}:00", slot=1440), number=n, since=MON + n * DAY)
+        for n in range(11)
+    ]
+
+    whole = planned(versions, MON, days=11)
+
+    assert [s.starts_at for s in whole] == [
+        at(MON + n * DAY, f"{20 - n}:00") for n in range(0, 11, 2)
+    ]
+    assert [s for n in range(11) for s in planned(versions, MON + n * DAY)] == whole
 
 
 # -- free times -------------------------------------------------------------------------------
@@ -593,6 +655,10 @@ def test_windows_are_the_hours_without_closures():
         "10:00-17:00"
     ]
     assert opened(rules, MON, closures=[closed(MON)]) == []
+
+
+def test_a_rule_that_stands_there_twice_opens_one_window():
+    assert opened([version(hours("09:00-17:00"), hours("09:00-17:00"))], MON) == ["09:00-17:00"]
 
 
 def test_a_window_is_given_whole_and_with_its_rule():
