@@ -25,11 +25,24 @@ WRONG = {
         WHERE taken_bookings > max_bookings OR taken_units > max_units""",
     "an occupancy is missing, left over or for another time": """
         SELECT s.id, o.id FROM bookings_occupancy o FULL JOIN (
-            SELECT s.*, r.number FROM bookings_slot s JOIN bookings_resource r
-            ON r.id = s.resource_id WHERE s.exclusive AND s.taken_bookings > 0
+            SELECT s.*, n.number FROM bookings_slot s JOIN bookings_resource r
+            ON r.id = s.resource_id, unnest(s.parts || s.picked
+                || CASE WHEN s.exclusive THEN ARRAY[r.number] ELSE '{}' END) n (number)
+            WHERE s.taken_bookings > 0
         ) s ON s.id = o.slot_id AND s.number = o.resource_number
             AND o.period = tstzrange(s.busy_from, s.busy_until, '[)')
         WHERE s.id IS NULL OR o.id IS NULL""",
+    "a slot to come takes something else than its resource": """
+        SELECT s.id FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
+        WHERE s.ends_at > now() AND (s.parts <> r.parts OR s.pools <> r.pools)""",
+    "a slot with people has not one out of each pool": """
+        SELECT s.id FROM bookings_slot s
+        WHERE s.taken_bookings > 0 AND s.ends_at > now() AND (
+            cardinality(s.picked) <> cardinality(s.pools) OR EXISTS (
+                SELECT 1 FROM unnest(s.pools, s.picked) n (pool_id, number) WHERE NOT EXISTS (
+                    SELECT 1 FROM bookings_poolmember m JOIN bookings_resource r
+                    ON r.id = m.resource_id
+                    WHERE m.pool_id = n.pool_id AND r.number = n.number)))""",
     "an exclusive resource is taken twice": """
         SELECT a.id, b.id FROM bookings_booking a JOIN bookings_slot sa ON sa.id = a.slot_id
         JOIN bookings_slot sb ON sb.resource_id = sa.resource_id

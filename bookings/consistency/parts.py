@@ -30,6 +30,12 @@ def params(scope: Scope, **more: Any) -> dict[str, Any]:
     return {"organization": scope.organization_id, "now": scope.now, **more}
 
 
+# The numbers of what the people of slot ``s`` of resource ``r`` take for themselves alone.
+TAKEN = (
+    "unnest(CASE WHEN s.exclusive THEN r.number || s.parts || s.picked"
+    " ELSE s.parts || s.picked END)"
+)
+
 _RECOUNT = f"""
     UPDATE bookings_slot s SET taken_bookings = l.bookings, taken_units = l.units
     FROM (
@@ -68,7 +74,9 @@ def lock_booking(problem: Problem, booking_id: UUID | None = None) -> Booking | 
         return None
     try:
         return locks.slot_and_booking(
-            booking_id or UUID(problem.subject_id), organization_id=problem.organization_id
+            booking_id or UUID(problem.subject_id),
+            organization_id=problem.organization_id,
+            stand_in=True,
         )
     except NotFound:
         return None

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from bookings import locks, transitions
-from bookings.consistency.parts import literals, lock_booking, mine, params, recount
+from bookings.consistency.parts import TAKEN, literals, lock_booking, mine, params, recount
 from bookings.lifecycle import LIVE, BookingStatus
 from bookings.models import Booking, Occupancy
 
@@ -119,26 +119,33 @@ def overbooked(scope: Scope) -> Iterator[Problem]:
         )
 
 
-# Slots of one resource by their beginning: one overlaps another if it begins before an earlier
-# one ends, or ends after the next one begins. A join of each with each would be quadratic.
+# What takes one number, by its beginning: one overlaps another if it begins before an earlier one
+# ends, or ends after the next one begins. A join of each with each would be quadratic.
 _OVERLAPS = f"""
-    SELECT b.id::text, b.reference, b.organization_id, o.id::text AS slot, o.resource_id::text
+    SELECT b.id::text, b.reference, b.organization_id, o.slot_id::text AS slot,
+           array_agg(DISTINCT r.id::text) AS resources
     FROM (
-        SELECT s.id, s.resource_id, s.busy_from, s.busy_until, s.organization_id,
-               max(s.busy_until) OVER (
-                   PARTITION BY s.resource_id ORDER BY s.busy_from, s.id
+        SELECT t.slot_id, t.number, t.busy_from, t.busy_until,
+               max(t.busy_until) OVER (
+                   PARTITION BY t.number ORDER BY t.busy_from, t.slot_id
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                ) AS others_until,
-               lead(s.busy_from) OVER (
-                   PARTITION BY s.resource_id ORDER BY s.busy_from, s.id
+               lead(t.busy_from) OVER (
+                   PARTITION BY t.number ORDER BY t.busy_from, t.slot_id
                ) AS next_from
-        FROM bookings_slot s
-        WHERE s.exclusive AND {mine("s.organization_id")}
-          AND s.id IN (SELECT slot_id FROM bookings_booking WHERE status IN ({_LIVE}))
+        FROM (
+            SELECT DISTINCT s.id AS slot_id, s.busy_from, s.busy_until, taken.number
+            FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
+            CROSS JOIN LATERAL {TAKEN} AS taken (number)
+            WHERE {mine("s.organization_id")}
+              AND s.id IN (SELECT slot_id FROM bookings_booking WHERE status IN ({_LIVE}))
+        ) t
     ) o
-    JOIN bookings_booking b ON b.slot_id = o.id AND b.status IN ({_LIVE})
+    JOIN bookings_booking b ON b.slot_id = o.slot_id AND b.status IN ({_LIVE})
+    JOIN bookings_resource r ON r.number = o.number
     WHERE o.others_until > o.busy_from OR o.next_from < o.busy_until
-    ORDER BY o.resource_id, o.busy_from, b.id
+    GROUP BY b.id, b.reference, b.organization_id, o.slot_id
+    ORDER BY min(o.busy_from), b.id
 """  # noqa: S608
 
 
@@ -146,8 +153,9 @@ _OVERLAPS = f"""
     id="bookings.exclusive_overlap",
     title="Nobody and nothing is booked twice at the same time",
     help=(
-        "Two live bookings take the same court or doctor at overlapping times. Somebody has to"
-        " be moved or told: that is for people to decide."
+        "Two live bookings take the same court, doctor or room at overlapping times, as what"
+        " is booked, a part of it, or what was picked for it. Somebody has to be moved or told:"
+        " that is for people to decide."
     ),
     severity="critical",
 )
@@ -156,19 +164,19 @@ def exclusive_overlap(scope: Scope) -> Iterator[Problem]:
         yield Problem(
             subject_type="bookings.booking",
             subject_id=row["id"],
-            message=f"Booking {row['reference']} overlaps another one of the same resource.",
+            message=f"Booking {row['reference']} overlaps another one that takes the same.",
             organization_id=row["organization_id"],
-            details={"slot": row["slot"], "resource": row["resource_id"]},
+            details={"slot": row["slot"], "resources": row["resources"]},
         )
 
 
 _OCCUPANCIES = f"""
     WITH expected AS (
-        SELECT s.id AS slot_id, s.organization_id, r.number,
+        SELECT DISTINCT s.id AS slot_id, s.organization_id, taken.number,
                tstzrange(s.busy_from, s.busy_until, '[)') AS period
         FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
-        WHERE s.exclusive
-          AND s.id IN (SELECT slot_id FROM bookings_booking WHERE status IN ({_LIVE}))
+        CROSS JOIN LATERAL {TAKEN} AS taken (number)
+        WHERE s.id IN (SELECT slot_id FROM bookings_booking WHERE status IN ({_LIVE}))
     ), wrong AS (
         SELECT COALESCE(e.slot_id, o.slot_id) AS slot_id,
                CASE WHEN o.id IS NULL THEN 'missing'
@@ -192,8 +200,9 @@ _OCCUPANCIES = f"""
     title="An exclusive resource is marked as taken when it is, and only then",
     help=(
         "Without its mark, a court or a doctor can be booked twice; with a mark too many, a time"
-        " cannot be booked at all. --fix writes the marks anew from the live bookings, unless"
-        " they overlap somebody else's."
+        " cannot be booked at all. A slot marks its own resource, the parts of it, and what was"
+        " picked for its people. --fix writes the marks anew from the live bookings, unless they"
+        " overlap somebody else's."
     ),
     severity="critical",
 )
@@ -214,15 +223,15 @@ def fix_occupancies(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     slots = locks.slots([slot_id])
     there = list(Occupancy.objects.filter(slot_id=slot_id))
     expected: set[tuple[int, DateTimeTZRange]] = set()
-    if slots and slots[0].exclusive and Booking.objects.filter(slot_id=slot_id, status__in=LIVE):
+    if slots and Booking.objects.filter(slot_id=slot_id, status__in=LIVE).exists():
         [slot] = slots
+        numbers = {*slot.numbers, *slot.picked}
+        locks.take_in_turn(numbers)
         period = DateTimeTZRange(slot.busy_from, slot.busy_until, "[)")
-        expected = {(slot.resource.number, period)}
-        rivals = Occupancy.objects.filter(
-            resource_number=slot.resource.number, period__overlap=period
-        ).exclude(slot_id=slot_id)
-        if rivals.exists():
-            return FixResult.needs_review("Another slot takes the resource at that time.")
+        expected = {(number, period) for number in numbers}
+        rivals = Occupancy.objects.filter(resource_number__in=numbers, period__overlap=period)
+        if rivals.exclude(slot_id=slot_id).exists():
+            return FixResult.needs_review("Another slot takes the same at that time.")
     wrong = [o for o in there if (o.resource_number, o.period) not in expected]
     missing = expected - {(o.resource_number, o.period) for o in there}
     if not wrong and not missing:
