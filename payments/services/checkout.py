@@ -18,7 +18,7 @@ from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
 from bookings.errors import HoldExpired, SlotGone
 from bookings.lifecycle import BookingStatus
-from bookings.models import Customer, Organization
+from bookings.models import Booking, Customer, Organization
 from payments import locks, notices, selectors, transitions
 from payments.errors import CartEmpty, MethodNotOffered, MixedCurrencies
 from payments.lifecycle import CART, PaymentMethod, PaymentStatus
@@ -52,8 +52,7 @@ def check_out(
         MethodNotOffered, MixedCurrencies: see there.
         Invalid: the note is too long, or the sum is more than a transaction can have.
     """
-    if len(note) > LONGEST_NOTE:
-        raise Invalid(f"A note has at most {LONGEST_NOTE} characters.", field="note")
+    check_note(note)
     with (
         operation("cart.check_out", actor=actor, customer=str(customer.pk)) as op,
         transaction.atomic(savepoint=False),
@@ -69,9 +68,7 @@ def check_out(
         for item in items:
             item.booking = bookings[item.booking_id]
         _check_holds(items, now=now)
-        made = _check_out_items(
-            organization, customer, items, method=payment_method, note=note, actor=actor, now=now
-        )
+        made = order(organization, customer, items, method=payment_method, note=note, now=now)
         Cart.objects.filter(pk=cart.pk).update(status=CART.target("check_out"), checked_out_at=now)
         op.rows = 2 + 2 * len(items)
     return made
@@ -95,6 +92,7 @@ def book(
         MethodNotOffered: pay now needs the cart.
     """
     check_units(units)
+    check_note(note)
     if payment_method == PaymentMethod.PAY_NOW:
         raise MethodNotOffered("What is paid in advance is booked through the cart.")
     with (
@@ -107,19 +105,40 @@ def book(
         booking = booking_transitions.hold(
             slot, customer=customer, units=units, held_until=held_until, now=now
         )
-        item = CartItem(organization_id=organization.pk, booking=booking, created_at=now)
-        made = _check_out_items(
-            organization,
-            customer,
-            [item],
-            method=payment_method,
-            note=note,
-            actor=actor,
-            now=now,
-            new_items=True,
+        made = order_of(
+            organization, customer, [booking], method=payment_method, note=note, now=now
         )
         op.rows = 3
     return made
+
+
+def order_of(
+    organization: Organization,
+    customer: Customer,
+    bookings: Sequence[Booking],
+    *,
+    method: str,
+    note: str,
+    now: datetime,
+    staff: Actor | None = None,
+) -> CartTransaction:
+    """Request held bookings that never were in a cart; see :func:`order`."""
+    items = [CartItem(organization_id=organization.pk, booking=b, created_at=now) for b in bookings]
+    return order(
+        organization,
+        customer,
+        items,
+        method=method,
+        note=note,
+        now=now,
+        new_items=True,
+        staff=staff,
+    )
+
+
+def check_note(note: str) -> None:
+    if len(note) > LONGEST_NOTE:
+        raise Invalid(f"A note has at most {LONGEST_NOTE} characters.", field="note")
 
 
 def _check_holds(items: Sequence[CartItem], *, now: datetime) -> None:
@@ -138,17 +157,24 @@ def _check_holds(items: Sequence[CartItem], *, now: datetime) -> None:
         )
 
 
-def _check_out_items(
+def order(
     organization: Organization,
     customer: Customer,
     items: Sequence[CartItem],
     *,
     method: str,
     note: str,
-    actor: Actor,
     now: datetime,
     new_items: bool = False,
+    staff: Actor | None = None,
 ) -> CartTransaction:
+    """Freeze the prices of items whose bookings are held and locked, and request them.
+
+    Args:
+        new_items: they are not in the database yet.
+        staff: who makes this for the customer; then what is free or paid on arrival needs no
+            approval but theirs.
+    """
     policy = selectors.policy_of(organization)
     rules = selectors.price_rules(i.booking.slot.resource_id for i in items)
     quotes = [quote(i.booking.slot, i.booking.units, rules) for i in items]
@@ -189,15 +215,22 @@ def _check_out_items(
             )
         ]
     )
-    at_once = {
-        PaymentMethod.FREE: policy.confirms_free,
-        PaymentMethod.PAY_ON_ARRIVAL: policy.confirms_pay_on_arrival,
-    }
-    if at_once.get(PaymentMethod(method)):
+    if staff is not None and method != PaymentMethod.PAY_NOW:
+        decisions.approve_locked(made, bookings, actor=staff, now=now, reason="booked by staff")
+    elif _at_once(method, policy):
         decisions.approve_locked(
             made, bookings, actor=Actor.system("payment policy"), now=now, reason="by policy"
         )
     return made
+
+
+def _at_once(method: str, policy: PaymentPolicy) -> bool:
+    """Whether an order that a customer makes is confirmed without anybody looking at it."""
+    ways = {
+        PaymentMethod.FREE: policy.confirms_free,
+        PaymentMethod.PAY_ON_ARRIVAL: policy.confirms_pay_on_arrival,
+    }
+    return ways.get(PaymentMethod(method), False)
 
 
 def _method(method: str, total: Decimal, policy: PaymentPolicy) -> str:

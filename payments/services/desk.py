@@ -1,0 +1,144 @@
+"""Staff book for somebody who stands before them or calls (B1, F3)."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from audit.context import Actor, audited
+from audit.errors import Invalid, NotFound
+from audit.observability.operations import operation
+from bookings import locks as booking_locks
+from bookings import rules
+from bookings import transitions as booking_transitions
+from bookings.models import Customer, Organization
+from bookings.services.accounts import tidy_name
+from payments.models import CartTransaction
+from payments.services import checkout
+from payments.services.carts import check_units
+from payments.services.decisions import LONGEST_REASON
+
+# What a role needs to book for others, and to go beyond the booking rules of a resource. As with
+# moving a booking, whoever may do the one may do the other; a reason is in the trail.
+BOOK = "bookings.change_booking"
+GO_BEYOND = "bookings.change_booking"
+REASON = "booked by staff"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCustomer:
+    """Somebody who was not a customer before; they have no account."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+
+
+def book_for(
+    *,
+    organization: Organization,
+    customer: Customer | NewCustomer,
+    slot_id: uuid.UUID,
+    units: int,
+    payment_method: str,
+    note: str = "",
+    overriding: str = "",
+    actor: Actor,
+    now: datetime,
+) -> CartTransaction:
+    """Book one slot for a customer, who hears of it by mail if there is an address.
+
+    What is free or paid on arrival is confirmed at once: that staff make it is the approval. What
+    is paid in advance waits for its proof, as after a checkout. Nobody approves their own order:
+    staff who book for themselves get what any customer gets.
+
+    Args:
+        customer: of this organisation, or somebody new, who becomes one.
+        overriding: why the resource's booking rules do not count this time; empty: they do.
+
+    Raises:
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``; no reason helps.
+        TooSoon, TooFarAhead, TooManyBookings: the rules of the resource; see ``overriding``.
+        MethodNotOffered: the organisation is not paid that way.
+        Invalid: units, note, reason or the new customer's data cannot be used.
+        NotFound: the organisation has no such slot, or the customer is another one's.
+    """
+    check_units(units)
+    checkout.check_note(note)
+    overriding = check_overriding(overriding)
+    with (
+        operation("booking.book_for", actor=actor, slot=str(slot_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason_of(overriding)),
+    ):
+        slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        person = customer_in(organization, customer)
+        if not overriding:
+            rules.check_new([slot], person, now=now)
+        booking = booking_transitions.hold(
+            slot,
+            customer=person,
+            units=units,
+            held_until=now + timedelta(minutes=organization.hold_minutes),
+            now=now,
+        )
+        made = checkout.order_of(
+            organization,
+            person,
+            [booking],
+            method=payment_method,
+            note=note,
+            now=now,
+            staff=approver(actor, person),
+        )
+        op.rows = 3
+    return made
+
+
+def check_overriding(reason: str) -> str:
+    """Why the rules do not count, tidied; raises Invalid if it is too long."""
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON:
+        raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="overriding")
+    return reason
+
+
+def reason_of(overriding: str) -> str:
+    """What the trail says of a booking that staff made."""
+    return f"{REASON}, beyond the rules: {overriding}" if overriding else REASON
+
+
+def approver(actor: Actor, customer: Customer) -> Actor | None:
+    """The staff member whose making is the approval; nobody, if it is their own order."""
+    own = actor.id is not None and customer.user_id == actor.id
+    return actor if actor.kind == "staff" and not own else None
+
+
+def customer_in(organization: Organization, customer: Customer | NewCustomer) -> Customer:
+    """The customer of a booking; a new one is inserted, without an account.
+
+    Raises:
+        NotFound: it is another organisation's.
+        Invalid: no name, or an address or a number that cannot be one.
+    """
+    if isinstance(customer, Customer):
+        if customer.organization_id != organization.pk:
+            raise NotFound("There is no such customer.")
+        return customer
+    made = Customer(
+        organization=organization,
+        name=tidy_name(customer.name),
+        email=customer.email.strip(),
+        phone=customer.phone.strip(),
+    )
+    try:
+        made.clean_fields(exclude=["organization"])
+    except ValidationError as error:
+        field, words = next(iter(error.message_dict.items()))
+        raise Invalid(" ".join(words), field=field) from error
+    made.save(force_insert=True)
+    return made
