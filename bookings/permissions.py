@@ -38,9 +38,12 @@ grant(
     "bookings.view_slot",
     "bookings.view_resource",
     "bookings.view_organization",
+    "bookings.view_schedule",
+    "bookings.view_scheduleexception",
+    "bookings.view_pool",
 )
 grant([*DESK, Role.REVIEWER], "bookings.view_customer")
-grant([*DESK, Role.PROVIDER], "bookings.check_in_booking")
+grant([*DESK, Role.PROVIDER], "bookings.check_in_booking", "bookings.propose_booking")
 grant(DESK, "bookings.add_customer", "bookings.change_customer")
 grant([*DESK, Role.REVIEWER], "bookings.change_booking")
 grant(
@@ -50,6 +53,12 @@ grant(
     "bookings.add_resource",
     "bookings.change_resource",
     "bookings.delete_resource",
+    "bookings.change_schedule",
+    "bookings.add_scheduleexception",
+    "bookings.change_scheduleexception",
+    "bookings.add_pool",
+    "bookings.change_pool",
+    "bookings.delete_pool",
     "bookings.view_membership",
     "audit.view_delivery",
     "audit.change_delivery",

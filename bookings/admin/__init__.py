@@ -2,7 +2,9 @@
 
 from bookings.admin.bookings import BookingAdmin
 from bookings.admin.customers import CustomerAdmin
+from bookings.admin.exceptions import ScheduleExceptionAdmin
 from bookings.admin.organizations import MembershipAdmin, OrganizationAdmin
+from bookings.admin.pools import PoolAdmin
 from bookings.admin.resources import ResourceAdmin
 from bookings.admin.slots import SlotAdmin
 from bookings.admin.users import UserAdmin
@@ -12,7 +14,9 @@ __all__ = [
     "CustomerAdmin",
     "MembershipAdmin",
     "OrganizationAdmin",
+    "PoolAdmin",
     "ResourceAdmin",
+    "ScheduleExceptionAdmin",
     "SlotAdmin",
     "UserAdmin",
 ]

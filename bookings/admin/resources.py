@@ -1,31 +1,58 @@
-"""What is booked: courts, classes, doctors; their prices stand beside them (F3)."""
+"""What is booked: courts, classes, doctors, and by which rules (B1, F3)."""
 
 from __future__ import annotations
 
+import zoneinfo
+from functools import partial
 from typing import Any, ClassVar
+from uuid import UUID
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db import models
-from django.http import HttpRequest
-from django.urls import reverse
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
 
+from audit.admin.scope import staff_actor
+from audit.errors import DomainError
+from bookings.admin import schedule_preview, two_steps
 from bookings.admin.base import (
     AuditedForm,
     OwnOrganizationFilter,
     ScopedModelAdmin,
     organizations_where,
 )
+from bookings.admin.composition import CompositionPages, made_of
+from bookings.admin.schedules import SchedulePages, schedule_of
 from bookings.admin.show import bar, link, slot_badge, slot_time
-from bookings.models import Resource, Slot, User
+from bookings.models import Resource, Schedule, Slot, User
+from bookings.services import schedules
 
 MOST = 12
+CHANGE = "bookings.change_resource"
+# What the slots of a schedule follow: if one of these changes, they are made anew.
+FOLLOWED = {"mode", "horizon_days", "observes_holidays", "is_active"}
+
+
+class ZoneForm(forms.Form):
+    """Another time zone for a resource that has a schedule."""
+
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        choices=[(name, name) for name in sorted(zoneinfo.available_timezones())],
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("The hours of the schedule mean the clock of this zone from today on."),
+    )
 
 
 class ResourceForm(AuditedForm):
@@ -51,7 +78,7 @@ class ResourceForm(AuditedForm):
 
 
 @admin.register(Resource)
-class ResourceAdmin(ScopedModelAdmin):
+class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
     form = ResourceForm
     provider_path = "provider"
     list_display = (
@@ -61,6 +88,7 @@ class ResourceAdmin(ScopedModelAdmin):
         "exclusive",
         "time_zone",
         "is_active",
+        "to_schedule",
         "to_slots",
     )
     list_filter = (
@@ -71,6 +99,10 @@ class ResourceAdmin(ScopedModelAdmin):
     list_select_related = ("provider", "organization")
     search_fields = ("name",)
     inlines: ClassVar[Any] = ()
+    actions_detail = ("open_schedule",)
+    conditional_fields = dict.fromkeys(
+        ("grid_minutes", "shortest_minutes", "longest_minutes"), "mode == 'free_times'"
+    )
     fieldsets = (
         (None, {"fields": ("organization", "name", ("kind", "is_active"), "description")}),
         (
@@ -78,12 +110,40 @@ class ResourceAdmin(ScopedModelAdmin):
             {
                 "fields": (
                     ("exclusive", "provider"),
+                    "mode",
+                    ("grid_minutes", "shortest_minutes", "longest_minutes"),
                     ("buffer_before_minutes", "buffer_after_minutes"),
-                    "time_zone",
-                )
+                    ("time_zone", "observes_holidays"),
+                ),
+                "description": _(
+                    "Minutes kept free before and after are those of slots made by hand and of"
+                    " free times; a schedule has its own for each of its hours."
+                ),
+            },
+        ),
+        (
+            _("What customers may ask for"),
+            {
+                "fields": (
+                    ("notice_minutes", "horizon_days"),
+                    ("most_live_bookings", "needs_approval"),
+                    ("cancel_until_minutes", "reschedule_until_minutes"),
+                ),
+                "description": _(
+                    "Staff are not bound by these. 60 minutes are an hour, 1440 a day, 10080 a"
+                    " week; 0 means up to the start."
+                ),
             },
         ),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<uuid:pk>/time-zone/",
+            self.admin_site.admin_view(self.time_zone_page),
+            name="bookings_resource_time_zone",
+        )
+        return [page, *super().get_urls()]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only what was never offered goes; slots protect their resource."""
@@ -91,8 +151,93 @@ class ResourceAdmin(ScopedModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         found = super().get_readonly_fields(request, obj)
-        has_slots = obj is not None and Slot.objects.filter(resource=obj).exists()
-        return (*found, "exclusive") if has_slots else found
+        if obj is None:
+            return found
+        if Slot.objects.filter(resource=obj).exists():
+            found = (*found, "exclusive")
+        if Schedule.objects.filter(resource=obj).exists():
+            found = (*("zone_link" if f == "time_zone" else f for f in found), "zone_link")
+        return found
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The zone of a resource with a schedule has a page of its own, which shows what moves."""
+        found = super().get_fieldsets(request, obj)
+        if "zone_link" not in self.get_readonly_fields(request, obj):
+            return found
+        return [(title, _with_zone_link(options)) for title, options in found]
+
+    def save_model(self, request: HttpRequest, obj: Resource, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and FOLLOWED & set(form.changed_data):
+            # Afterwards: it takes the planning lock, which comes before the lock on the row.
+            transaction.on_commit(partial(self._follow, request, obj))
+
+    def _follow(self, request: HttpRequest, resource: Resource) -> None:
+        """Let the slots follow rules that are not part of the schedule."""
+        if not resource.is_active or not Schedule.objects.filter(resource=resource).exists():
+            return
+        try:
+            done = schedules.regenerate(
+                resource_id=resource.pk, actor=staff_actor(request), now=timezone.now()
+            )
+        except DomainError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+        else:
+            self.message_user(request, schedule_preview.done(done.counts()))
+
+    @action(
+        description=_("Schedule"),
+        icon="calendar_clock",
+        url_path="open-schedule",
+        permissions=["open_schedule"],
+    )
+    def open_schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:bookings_resource_schedule", args=[object_id]))
+
+    def has_open_schedule_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        found = self.get_object_or_none(request, object_id) if object_id else None
+        return found is not None and self.may(request, "bookings.view_schedule", found)
+
+    def time_zone_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Choose a zone, look at what it moves, then move it."""
+        resource = self.resource_for(request, pk, CHANGE)
+        now = timezone.now()
+        form = ZoneForm(request.POST or None, initial={"time_zone": resource.time_zone})
+        outcome = two_steps.Outcome()
+        if form.is_valid():
+            zone = form.cleaned_data["time_zone"]
+            outcome = two_steps.take(
+                request,
+                facts=zone,
+                look=lambda: schedules.preview_zone(resource=resource, time_zone=zone, now=now),
+                do=lambda seen: schedules.move_to_zone(
+                    resource_id=resource.pk,
+                    organization_id=resource.organization_id,
+                    time_zone=zone,
+                    seen=seen,
+                    actor=staff_actor(request),
+                    now=now,
+                ),
+            )
+            two_steps.put_error(form, outcome)
+        if outcome.done is not None:
+            text = gettext("%(name)s is on the clock of %(zone)s now.")
+            words = text % {"name": resource, "zone": form.cleaned_data["time_zone"]}
+            counts = schedule_preview.done(outcome.done.counts())
+            self.message_user(request, f"{words} {counts}")
+            url = reverse("admin:bookings_resource_schedule", args=[resource.pk])
+            return HttpResponseRedirect(url)
+        return TemplateResponse(
+            request,
+            "admin/schedules/time_zone.html",
+            {
+                **self._around(request, resource),
+                "title": gettext("Time zone of %s") % resource,
+                "form": form,
+                "outcome": outcome,
+                "preview": outcome.preview and schedule_preview.context(outcome.preview),
+            },
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         found: dict[str, Any] = super().get_changeform_initial_data(request)
@@ -113,10 +258,29 @@ class ResourceAdmin(ScopedModelAdmin):
     def show_kind(self, resource: Resource) -> str:
         return resource.get_kind_display()
 
+    @display(description=_("time zone"))
+    def zone_link(self, resource: Resource) -> SafeString:
+        url = reverse("admin:bookings_resource_time_zone", args=[resource.pk])
+        return format_html("{} · {}", resource.time_zone, link(url, gettext("Change it")))
+
+    @display(description=_("schedule"))
+    def to_schedule(self, resource: Resource) -> SafeString:
+        url = reverse("admin:bookings_resource_schedule", args=[resource.pk])
+        return link(url, gettext("Schedule"))
+
     @display(description=_("slots"))
     def to_slots(self, resource: Resource) -> SafeString:
         url = reverse("admin:bookings_slot_changelist")
         return link(f"{url}?resource__id__exact={resource.pk}", gettext("Slots"))
+
+
+def _with_zone_link(options: dict[str, Any]) -> dict[str, Any]:
+    def swap(name: Any) -> Any:
+        if isinstance(name, tuple | list):
+            return tuple(swap(one) for one in name)
+        return "zone_link" if name == "time_zone" else name
+
+    return {**options, "fields": tuple(swap(name) for name in options["fields"])}
 
 
 def next_slots(request: HttpRequest, resource: Resource) -> tuple[str, dict[str, Any]]:
@@ -139,10 +303,10 @@ def next_slots(request: HttpRequest, resource: Resource) -> tuple[str, dict[str,
             ]
             for slot in following
         ],
-        "empty": gettext("It is offered at no time yet. Make slots to let people book it."),
+        "empty": gettext("It is offered at no time yet. Make a schedule, or slots by hand."),
         "more": f"{url}?resource__id__exact={resource.pk}",
         "more_text": gettext("All of them"),
     }
 
 
-ResourceAdmin.panels.append(next_slots)
+ResourceAdmin.panels += [schedule_of, next_slots, made_of]

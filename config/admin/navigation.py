@@ -49,6 +49,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             _("Set up"),
             [
                 _list(_("Resources"), "sports_tennis", "bookings_resource"),
+                _list(_("Closing days"), "event_busy", "bookings_scheduleexception"),
+                _list(_("Pools"), "workspaces", "bookings_pool"),
                 _list(_("Organisation"), "domain", "bookings_organization"),
                 (
                     _("How we are paid"),

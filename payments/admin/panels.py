@@ -9,14 +9,16 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from bookings.admin import schedule_words
 from bookings.admin.base import person
 from bookings.admin.bookings import BookingAdmin
 from bookings.admin.customers import CustomerAdmin
+from bookings.admin.resources import ResourceAdmin
 from bookings.admin.show import link_to, when
-from bookings.models import Booking, Customer
+from bookings.models import Booking, Customer, Resource
 from bookings.permissions import may
 from payments.admin import show
-from payments.models import CartItem, CartTransaction
+from payments.models import CartItem, CartTransaction, Price
 
 TABLE = "admin/holdfast/table_panel.html"
 VIEW = "payments.view_carttransaction"
@@ -74,5 +76,41 @@ def transactions_of_customer(
     }
 
 
+def prices_of_resource(
+    request: HttpRequest, resource: Resource
+) -> tuple[str, dict[str, Any]] | None:
+    """What a resource costs and when, beside its schedule."""
+    if not may(person(request), "payments.view_price", resource.organization_id):
+        return None
+    prices = Price.objects.filter(resource=resource).order_by("-priority", "name", "pk")[:MOST]
+    url = reverse("admin:bookings_resource_change", args=[resource.pk])
+    return TABLE, {
+        "title": _("Prices"),
+        "headers": [_("Name"), _("Price"), _("When"), _("Priority")],
+        "rows": [
+            [
+                price.name or _("Price"),
+                show.money(price.amount, price.currency),
+                _price_hours(price),
+                price.priority,
+            ]
+            for price in prices
+        ],
+        "empty": _("It has no price: whoever books it pays nothing."),
+        "more": f"{url}#prices",
+        "more_text": _("Change the prices"),
+    }
+
+
+def _price_hours(price: Price) -> str:
+    parts = [schedule_words.weekdays(price.weekdays)]
+    if price.from_time and price.until_time:
+        parts.append(schedule_words.hours(price.from_time, price.until_time))
+    if price.valid_from or price.valid_until:
+        parts.append(schedule_words.span(price.valid_from, price.valid_until))
+    return ", ".join(parts)
+
+
 BookingAdmin.panels.append(payment_of_booking)
 CustomerAdmin.panels.append(transactions_of_customer)
+ResourceAdmin.schedule_panels.append(prices_of_resource)

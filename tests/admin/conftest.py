@@ -12,12 +12,35 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from bookings.models import Booking, Customer, Membership, Organization, Resource, Slot, User
+from bookings.models import (
+    Booking,
+    Customer,
+    Membership,
+    Organization,
+    Pool,
+    Resource,
+    ScheduleException,
+    Slot,
+    User,
+)
 from payments.models import CartTransaction, PaymentPolicy, Price, Proof
 from tests import factories as f
 
 ROLES = ["owner", "manager", "reviewer", "front_desk", "provider"]
 BACKEND = "bookings.permissions.MembershipBackend"
+# What the form of a resource asks for besides its name: as a browser sends it.
+RULES = {
+    "mode": "slots",
+    "grid_minutes": 15,
+    "shortest_minutes": 15,
+    "longest_minutes": 240,
+    "observes_holidays": "on",
+    "notice_minutes": 0,
+    "horizon_days": 365,
+    "most_live_bookings": "",
+    "cancel_until_minutes": 0,
+    "reschedule_until_minutes": 0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +63,8 @@ class Venue:
     booking: Booking
     proof: Proof
     membership: Membership
+    exception: ScheduleException
+    pool: Pool
 
     def objects(self) -> list[Any]:
         return [
@@ -52,6 +77,8 @@ class Venue:
             self.booking,
             self.proof,
             self.membership,
+            self.exception,
+            self.pool,
         ]
 
 
@@ -72,6 +99,16 @@ def make_venue(name: str) -> Venue:
         user__name=f"{name} Owner",
         user__is_staff=True,
     )
+    day = timezone.localdate() + timedelta(days=60)
+    exception = ScheduleException.objects.create(
+        organization=organization,
+        kind="holiday",
+        name=f"{name} holiday",
+        first_day=day,
+        last_day=day,
+        created_at=timezone.now(),
+    )
+    pool = Pool.objects.create(organization=organization, name=f"{name} rooms")
     return Venue(
         organization,
         policy,
@@ -83,6 +120,8 @@ def make_venue(name: str) -> Venue:
         booking,
         proof,
         membership,
+        exception,
+        pool,
     )
 
 

@@ -15,7 +15,7 @@ from audit.history import trail_of
 from bookings.models import Customer, Membership, Organization, Resource, Slot, User
 from payments.models import PaymentPolicy, Price
 from tests import factories as f
-from tests.admin.conftest import as_role, signed_in, staff, superuser
+from tests.admin.conftest import RULES, as_role, signed_in, staff, superuser
 
 # Refusals of the database end real transactions.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,6 +50,7 @@ def resource_form(resource: Resource, **changes) -> dict:
         "time_zone": resource.time_zone,
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 0,
+        **RULES,
         **NO_PRICES,
         **changes,
     }

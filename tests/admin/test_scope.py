@@ -16,6 +16,7 @@ from payments.models import CartTransaction, PaymentPolicy
 from tests import factories as f
 from tests.admin.conftest import (
     ROLES,
+    RULES,
     as_role,
     confirmed_today,
     make_venue,
@@ -214,6 +215,7 @@ def test_a_posted_foreign_key_of_another_organisation_is_refused(venue, foreign,
         "time_zone": "Europe/Berlin",
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 0,
+        **RULES,
         "prices-TOTAL_FORMS": 0,
         "prices-INITIAL_FORMS": 0,
     }

@@ -1,0 +1,274 @@
+"""What a change of schedules would do, as a page shows it before it is done (B2, F3).
+
+A year of slots is counted, drawn and shown by example, never listed. Costs no statement.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from bookings.admin.show import DAY, DAY_AND_TIME, booking_badge, link_to, slot_time
+from bookings.models import Booking
+from bookings.planning import Planned
+from bookings.regeneration import Limits, Plan, There
+from bookings.services.schedules import Preview
+
+MOST_SHOWN = 50
+MOST_DAYS = 62  # as single bars; beyond, a bar is a week
+
+# In the order in which they are told, and from the line in the middle outwards.
+UP = ("new", "again", "changed")
+DOWN = ("legacy", "removed", "archived")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Slots to which the same happens: how many, in words, and the first of them."""
+
+    name: str
+    count: int
+    words: str
+    colour: str
+    samples: Sequence[str] = ()
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.samples)
+
+
+def context(preview: Preview) -> dict[str, Any]:
+    """All that ``admin/schedules/_preview.html`` shows."""
+    counts = preview.counts()
+    kinds = _kinds(preview.plans, counts)
+    return {
+        "kinds": kinds,
+        "changes": sum(k.count for k in kinds if k.name != "kept"),
+        "plot": plot(preview.plans),
+        "affected": affected(preview.affected),
+        "resources": len(preview.plans),
+    }
+
+
+def affected(bookings: Sequence[Booking]) -> dict[str, Any]:
+    """The bookings that lose their time, the first of them with links."""
+    return {
+        "count": len(bookings),
+        "rows": [
+            {
+                "booking": link_to(one),
+                "customer": one.customer or _("nobody yet"),
+                "time": slot_time(one.slot),
+                "resource": one.slot.resource,
+                "status": booking_badge(one),
+            }
+            for one in bookings[:MOST_SHOWN]
+        ],
+        "more": max(0, len(bookings) - MOST_SHOWN),
+    }
+
+
+def _kinds(plans: Sequence[Plan], counts: dict[str, int]) -> list[Kind]:
+    def words(singular: str, plural: str, count: int) -> str:
+        return ngettext(singular, plural, count) % {"n": f"{count:,}"}
+
+    new = words("%(n)s new slot", "%(n)s new slots", counts["create"])
+    kept = words("%(n)s slot stays as it is", "%(n)s slots stay as they are", counts["keep"])
+    changed = words(
+        "%(n)s slot takes other numbers or has other buffers",
+        "%(n)s slots take other numbers or have other buffers",
+        counts["change"],
+    )
+    again = words("%(n)s slot is offered again", "%(n)s slots are offered again", counts["revive"])
+    legacy = words(
+        "%(n)s slot keeps its people and is offered to nobody new",
+        "%(n)s slots keep their people and are offered to nobody new",
+        counts["retire"],
+    )
+    removed = words("%(n)s empty slot goes", "%(n)s empty slots go", counts["delete"])
+    archived = words(
+        "%(n)s empty slot is not offered any more, and stays for the bookings it once had",
+        "%(n)s empty slots are not offered any more, and stay for the bookings they once had",
+        counts["archive"],
+    )
+    many = len(plans) > 1
+    found = [
+        Kind("new", counts["create"], new, "success", _first(plans, "create", many)),
+        Kind("kept", counts["keep"], kept, "default"),
+        Kind("changed", counts["change"], changed, "info", _first(plans, "change", many)),
+        Kind("again", counts["revive"], again, "success", _first(plans, "revive", many)),
+        Kind("legacy", counts["retire"], legacy, "warning", _first(plans, "retire", many)),
+        Kind("removed", counts["delete"], removed, "danger", _first(plans, "delete", many)),
+        Kind("archived", counts["archive"], archived, "default", _first(plans, "archive", many)),
+    ]
+    return [kind for kind in found if kind.count]
+
+
+def _first(plans: Iterable[Plan], rows: str, many: bool) -> list[str]:
+    found: list[str] = []
+    for plan in plans:
+        zone = zoneinfo.ZoneInfo(plan.resource.time_zone)
+        for row in getattr(plan, rows)[: MOST_SHOWN - len(found)]:
+            text = _line(row, zone)
+            found.append(f"{plan.resource}: {text}" if many else text)
+    return found
+
+
+def _line(row: Planned | There | tuple[There, Limits], zone: zoneinfo.ZoneInfo) -> str:
+    if not isinstance(row, Planned | There):
+        there, limits = row
+        return f"{_period(there, zone)}: {_difference(there, limits)}"
+    text = _period(row, zone)
+    taken = getattr(row, "taken_bookings", 0)
+    if not taken:
+        return text
+    return f"{text}, " + ngettext("%d booking", "%d bookings", taken) % taken
+
+
+def _period(row: Planned | There, zone: zoneinfo.ZoneInfo) -> str:
+    start, end = _local(row.starts_at, zone), _local(row.ends_at, zone)
+    return f"{date_format(start, DAY_AND_TIME)}–{end:%H:%M}"
+
+
+def _difference(there: There, limits: Limits) -> str:
+    parts = []
+    if there.max_bookings != limits.max_bookings:
+        now, then = there.max_bookings, limits.max_bookings
+        parts.append(_("bookings %(now)d → %(then)d") % {"now": now, "then": then})
+    if there.max_units != limits.max_units:
+        now, then = there.max_units, limits.max_units
+        parts.append(_("people %(now)d → %(then)d") % {"now": now, "then": then})
+    if (there.busy_from, there.busy_until) != (limits.busy_from, limits.busy_until):
+        parts.append(_("other buffers"))
+    return ", ".join(parts)
+
+
+def _local(seconds: int, zone: zoneinfo.ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone)
+
+
+# --- the plot -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A piece of a column of the plot, in units of its view box."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A day or a week: what happens in it in words, and as pieces of a column."""
+
+    words: str
+    come: int
+    change: int
+    go: int
+    bars: Sequence[Bar]
+
+
+WIDTH, HEIGHT, GAP = 1000.0, 160.0, 0.2
+
+
+def plot(plans: Sequence[Plan]) -> dict[str, Any] | None:
+    """Columns over time: what comes and changes upwards, what goes downwards."""
+    by_day = _by_day(plans)
+    if not by_day:
+        return None
+    first, last = min(by_day), max(by_day)
+    step = 1 if (last - first).days < MOST_DAYS else 7
+    if step == 7:
+        first -= timedelta(days=first.weekday())
+    count = (last - first).days // step + 1
+    totals = [Counter[str]() for _column in range(count)]
+    for day, counter in by_day.items():
+        totals[(day - first).days // step].update(counter)
+    up = max(sum(t[n] for n in UP) for t in totals)
+    down = max(sum(t[n] for n in DOWN) for t in totals)
+    scale = HEIGHT / (up + down)
+    zero = up * scale
+    width = WIDTH / count
+    columns = [
+        _column(number, width, zero, scale, total, first + timedelta(days=number * step), step)
+        for number, total in enumerate(totals)
+        if total
+    ]
+    return {
+        "columns": columns,
+        "zero": zero,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "first": date_format(first, DAY),
+        "last": date_format(last, DAY),
+        "weekly": step == 7,
+        "most_up": up,
+        "most_down": down,
+    }
+
+
+def _by_day(plans: Iterable[Plan]) -> dict[date, Counter[str]]:
+    found: dict[date, Counter[str]] = {}
+    for plan in plans:
+        zone = zoneinfo.ZoneInfo(plan.resource.time_zone)
+        for name, rows in (
+            ("new", plan.create),
+            ("again", plan.revive),
+            ("changed", [there for there, _limits in plan.change]),
+            ("legacy", plan.retire),
+            ("removed", plan.delete),
+            ("archived", plan.archive),
+        ):
+            for row in rows:
+                day = _local(row.starts_at, zone).date()
+                found.setdefault(day, Counter())[name] += 1
+    return found
+
+
+def _column(
+    number: int, width: float, zero: float, scale: float, total: Counter[str], day: date, step: int
+) -> Column:
+    bars = []
+    x, wide = number * width + width * GAP / 2, width * (1 - GAP)
+    top, bottom = zero, zero
+    for name in UP:
+        if total[name]:
+            top -= total[name] * scale
+            bars.append(_bar(x, top, wide, total[name] * scale, name))
+    for name in DOWN:
+        if total[name]:
+            bars.append(_bar(x, bottom, wide, total[name] * scale, name))
+            bottom += total[name] * scale
+    words = date_format(day, DAY)
+    if step > 1:
+        words = _("week of %s") % words
+    come, change = total["new"] + total["again"], total["changed"]
+    return Column(words, come, change, sum(total[n] for n in DOWN), bars)
+
+
+def _bar(x: float, y: float, width: float, height: float, name: str) -> Bar:
+    return Bar(round(x, 2), round(y, 2), round(width, 2), round(height, 2), name)
+
+
+def done(counts: dict[str, int]) -> str:
+    """One sentence on what was done to slots."""
+    parts = [
+        _("%d new") % (counts["create"] + counts["revive"]),
+        _("%d changed") % counts["change"],
+        _("%d gone") % (counts["delete"] + counts["archive"]),
+    ]
+    if counts["retire"]:
+        parts.append(_("%d that keep their people") % counts["retire"])
+    return _("Slots: %s.") % ", ".join(parts)

@@ -1,0 +1,426 @@
+"""The schedule of a resource: its versions, and the editor that makes a new one (B1, B2, F3)."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.forms import BaseFormSet, formset_factory, model_to_dict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.dateformat import format as date_format
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+
+from audit.admin.scope import staff_actor
+from audit.ids import uuid7
+from bookings.admin import schedule_preview, schedule_words, two_steps
+from bookings.admin.base import LONGEST_REASON, Panel, person
+from bookings.admin.inputs import clock_input, day_input, weekdays_field
+from bookings.admin.show import DAY, when
+from bookings.models import Resource, Schedule, ScheduleException, ScheduleRule
+from bookings.permissions import may
+from bookings.services import schedules
+
+VIEW = "bookings.view_schedule"
+CHANGE = "bookings.change_schedule"
+MOST_ROWS = 60
+SPARE_ROWS = 2
+MOST_EXCEPTIONS = 5
+NUMBERS = (
+    "slot_minutes",
+    "gap_minutes",
+    "buffer_before_minutes",
+    "buffer_after_minutes",
+    "max_bookings",
+    "max_units",
+)
+
+
+class ChangeForm(forms.Form):
+    """From which day on, and what the reader of the history should know."""
+
+    valid_from = forms.DateField(
+        label=_("From which day on?"),
+        widget=day_input(),
+        help_text=_("From this day on the hours below count, until you change them again."),
+    )
+    note = forms.CharField(
+        label=_("What changes?"),
+        required=False,
+        max_length=LONGEST_REASON,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Optional. It stands beside this version for as long as it is kept."),
+    )
+
+    def __init__(self, *args: Any, today: date, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.today = today
+
+    def clean_valid_from(self) -> date:
+        found: date = self.cleaned_data["valid_from"]
+        if found < self.today:
+            raise forms.ValidationError(_("What was is not changed: choose today or later."))
+        return found
+
+
+class OpeningForm(forms.ModelForm):
+    """What slots are made in some hours; for rules and extra hours."""
+
+    def fit(self, resource: Resource) -> None:
+        """Ask only what makes sense for a resource."""
+        if resource.exclusive:
+            self.fields.pop("max_bookings", None)
+        if resource.mode == Resource.Mode.FREE_TIMES:
+            for name in ("slot_minutes", "gap_minutes"):
+                self.fields.pop(name, None)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        start, until = cleaned.get("from_time"), cleaned.get("until_time")
+        minutes = cleaned.get("slot_minutes")
+        if start is not None and until is not None and minutes:
+            first = timedelta(hours=start.hour, minutes=start.minute)
+            last = timedelta(hours=until.hour, minutes=until.minute)
+            if last <= first:
+                last += timedelta(days=1)
+            if timedelta(minutes=minutes) > last - first:
+                text = _("No slot this long fits between these hours.")
+                self.add_error("slot_minutes", text)
+        return cleaned
+
+    @property
+    def ends_next_day(self) -> bool:
+        """Whether what stands in the form ends on the day after."""
+        try:
+            start, until = (
+                forms.TimeField(required=False).clean(self[name].value())
+                for name in ("from_time", "until_time")
+            )
+        except forms.ValidationError:
+            return False
+        return bool(start and until is not None and until <= start)
+
+
+class RuleForm(OpeningForm):
+    weekdays = weekdays_field(label=_("On"), required=False, help_text=_("None ticked: every day."))
+
+    class Meta:
+        model = ScheduleRule
+        fields = ("weekdays", "from_time", "until_time", *NUMBERS, "valid_from", "valid_until")
+        widgets = {
+            "from_time": clock_input(),
+            "until_time": clock_input(),
+            "valid_from": day_input(),
+            "valid_until": day_input(),
+            **{name: UnfoldAdminIntegerFieldWidget() for name in NUMBERS},
+        }
+        labels = {
+            "valid_from": _("only from (day)"),
+            "valid_until": _("only until (day, included)"),
+        }
+
+    def __init__(self, *args: Any, resource: Resource, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fit(resource)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something in the part that is folded away at first."""
+        names = ("buffer_before_minutes", "buffer_after_minutes", "valid_from", "valid_until")
+        return any(self[n].errors or self[n].value() not in (None, "", 0, "0") for n in names)
+
+
+class RuleFormSet(BaseFormSet):
+    """Any number of rows; some are empty, some are to go."""
+
+    deletion_widget = forms.CheckboxInput
+
+    def rules(self) -> list[ScheduleRule]:
+        """The rules that were typed, in the order in which they will be read."""
+        kept = [
+            form.instance
+            for form in self.forms
+            if form.has_changed_or_was_there and not form.cleaned_data.get("DELETE")
+        ]
+        kept.sort(key=lambda r: r.from_time)
+        for rule, key in zip(kept, sorted(uuid7() for _rule in kept), strict=True):
+            rule.pk = key  # rules of one time are read in the order of their keys
+        return kept
+
+    def _construct_form(self, i: int, **kwargs: Any) -> Any:
+        form: Any = super()._construct_form(i, **kwargs)  # type: ignore[misc]
+        form.has_changed_or_was_there = i < self.initial_form_count() or (
+            self.is_bound and form.has_changed()
+        )
+        return form
+
+
+Rules: Any = formset_factory(
+    RuleForm,
+    formset=RuleFormSet,
+    extra=SPARE_ROWS,
+    can_delete=True,
+    max_num=MOST_ROWS,
+    validate_max=True,
+    absolute_max=MOST_ROWS + 40,
+)
+
+
+class SchedulePages:
+    """Pages below a resource's own: its schedule, and the editor."""
+
+    #: Shown below the schedule; apps above append theirs.
+    schedule_panels: ClassVar[list[Panel]] = []
+
+    def get_urls(self) -> list[URLPattern]:
+        site: Any = self.admin_site  # type: ignore[attr-defined]
+        pages = [
+            path(
+                "<uuid:pk>/schedule/",
+                site.admin_view(self.schedule_page),
+                name="bookings_resource_schedule",
+            ),
+            path(
+                "<uuid:pk>/schedule/change/",
+                site.admin_view(self.schedule_editor),
+                name="bookings_resource_schedule_change",
+            ),
+        ]
+        return pages + super().get_urls()  # type: ignore[misc,no-any-return]
+
+    def resource_for(self, request: HttpRequest, pk: UUID, permission: str) -> Resource:
+        """The resource of a page, if this person may see it and do this with it."""
+        found: Resource | None = self.get_object_or_none(request, str(pk))  # type: ignore[attr-defined]
+        if found is None:
+            raise Http404
+        if not may(person(request), permission, found.organization_id):
+            raise PermissionDenied
+        return found
+
+    def schedule_page(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The versions: in force, to come and past."""
+        resource = self.resource_for(request, pk, VIEW)
+        now = timezone.now()
+        versions = list(
+            Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("-number")
+        )
+        found = schedule_words.standings(versions, today=today_of(resource, now))
+        cards = [_card(one, resource) for one in found]
+        panels = [panel(request, resource) for panel in self.schedule_panels]
+        return TemplateResponse(
+            request,
+            "admin/schedules/schedule.html",
+            {
+                **self._around(request, resource),
+                "title": gettext("Schedule of %s") % resource,
+                "current": [c for c in cards if c["state"] == "now"],
+                "later": [c for c in cards if c["state"] == "later"],
+                "past": [c for c in cards if c["state"] in ("over", "replaced")],
+                "may_change": may(person(request), CHANGE, resource.organization_id),
+                "exceptions": _coming_exceptions(resource, today_of(resource, now)),
+                "panels": [
+                    SafeString(render_to_string(*made, request=request)) for made in panels if made
+                ],
+            },
+        )
+
+    def schedule_editor(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Type the hours, look at what they do, then apply them."""
+        resource = self.resource_for(request, pk, CHANGE)
+        now = timezone.now()
+        today = today_of(resource, now)
+        if request.method != "POST":
+            form, rows = _preset(request, resource, today)
+            return self._editor(request, resource, form, rows, two_steps.Outcome())
+        sent = _with_more_rows(request.POST)
+        form = ChangeForm(sent, today=today)
+        rows = Rules(sent, prefix="rules", form_kwargs={"resource": resource})
+        outcome = two_steps.Outcome()
+        if sent is request.POST and all([form.is_valid(), rows.is_valid()]):
+            typed, rules = form.cleaned_data, rows.rules()
+            outcome = two_steps.take(
+                request,
+                facts=(typed["valid_from"], [_facts(rule) for rule in rules]),
+                look=lambda: schedules.preview_version(
+                    resource=resource, valid_from=typed["valid_from"], rules=rules, now=now
+                ),
+                do=lambda seen: schedules.change_schedule(
+                    resource_id=resource.pk,
+                    organization_id=resource.organization_id,
+                    valid_from=typed["valid_from"],
+                    rules=rules,
+                    note=typed["note"],
+                    seen=seen,
+                    actor=staff_actor(request),
+                    now=now,
+                ),
+            )
+            two_steps.put_error(form, outcome)
+        if outcome.done is not None:
+            version, applied = outcome.done
+            text = gettext("Version %(number)d counts from %(day)s on.") % {
+                "number": version.number,
+                "day": date_format(version.valid_from, DAY),
+            }
+            text = f"{text} {schedule_preview.done(applied.counts())}"
+            self.message_user(request, text)  # type: ignore[attr-defined]
+            return HttpResponseRedirect(
+                reverse("admin:bookings_resource_schedule", args=[resource.pk])
+            )
+        return self._editor(request, resource, form, rows, outcome)
+
+    def _editor(
+        self,
+        request: HttpRequest,
+        resource: Resource,
+        form: ChangeForm,
+        rows: RuleFormSet,
+        outcome: two_steps.Outcome,
+    ) -> HttpResponse:
+        previewed = outcome.preview
+        closes = previewed is not None and not rows.rules()
+        return TemplateResponse(
+            request,
+            "admin/schedules/change.html",
+            {
+                **self._around(request, resource),
+                "title": gettext("Change the schedule of %s") % resource,
+                "form": form,
+                "rows": rows,
+                "outcome": outcome,
+                "preview": schedule_preview.context(previewed) if previewed else None,
+                "week": schedule_words.table(
+                    rows.rules(), with_slots=resource.mode == Resource.Mode.SLOTS
+                )
+                if previewed
+                else [],
+                "closes": closes,
+            },
+        )
+
+    def _around(self, request: HttpRequest, resource: Resource) -> dict[str, Any]:
+        site: Any = self.admin_site  # type: ignore[attr-defined]
+        return {
+            **site.each_context(request),
+            "opts": Resource._meta,
+            "resource": resource,
+            "with_slots": resource.mode == Resource.Mode.SLOTS,
+            "resource_url": reverse("admin:bookings_resource_change", args=[resource.pk]),
+            "schedule_url": reverse("admin:bookings_resource_schedule", args=[resource.pk]),
+        }
+
+
+def today_of(resource: Resource, now: datetime) -> date:
+    """Which day it is where a resource is."""
+    return timezone.localtime(now, zoneinfo.ZoneInfo(resource.time_zone)).date()
+
+
+def _preset(
+    request: HttpRequest, resource: Resource, today: date
+) -> tuple[ChangeForm, RuleFormSet]:
+    """The form with the hours of the version in force, or of the one that is asked for."""
+    versions = list(Schedule.objects.filter(resource=resource).prefetch_related("rules"))
+    wanted = request.GET.get("version", "")
+    standing = schedule_words.standings(versions, today=today)
+    start = next(
+        (
+            s.version
+            for s in standing
+            if (str(s.version.number) == wanted if wanted else s.state == "now")
+        ),
+        None,
+    )
+    names = RuleForm.Meta.fields
+    rows = [model_to_dict(rule, fields=names) for rule in start.rules.all()] if start else []
+    if not start:
+        rows = [{"weekdays": [1, 2, 3, 4, 5], "from_time": "09:00", "until_time": "17:00"}]
+    form = ChangeForm(
+        today=today, initial={"valid_from": today + timedelta(days=1) if start else today}
+    )
+    return form, Rules(initial=rows, prefix="rules", form_kwargs={"resource": resource})
+
+
+def _with_more_rows(sent: QueryDict) -> QueryDict:
+    """What was sent, with further empty rows if that is what was asked for."""
+    if sent.get("step") != "more":
+        return sent
+    more = sent.copy()
+    total = sent.get("rules-TOTAL_FORMS", "")
+    if total.isdecimal():
+        more["rules-TOTAL_FORMS"] = str(min(int(total[:4]) + SPARE_ROWS, MOST_ROWS))
+    return more
+
+
+def _facts(rule: ScheduleRule) -> tuple[Any, ...]:
+    return tuple(getattr(rule, name) for name in RuleForm.Meta.fields)
+
+
+def _card(standing: schedule_words.Standing, resource: Resource) -> dict[str, Any]:
+    version = standing.version
+    if standing.until:
+        last = standing.until - timedelta(days=1)
+        days = schedule_words.span(version.valid_from, last)
+    else:
+        days = schedule_words.span(version.valid_from, None)
+    return {
+        "state": standing.state,
+        "words": standing.words,
+        "colour": standing.colour,
+        "number": version.number,
+        "days": days,
+        "made": schedule_words.made(version, when(version.created_at)),
+        "note": version.note,
+        "zone": "" if version.time_zone == resource.time_zone else version.time_zone,
+        "week": schedule_words.table(
+            version.rules.all(), with_slots=resource.mode == Resource.Mode.SLOTS
+        ),
+        "closed": not version.rules.all(),
+    }
+
+
+def _coming_exceptions(resource: Resource, today: date) -> list[dict[str, Any]]:
+    kinds = Q(resource=resource) | Q(resource__isnull=True)
+    if not resource.observes_holidays:
+        kinds &= ~Q(kind=ScheduleException.Kind.HOLIDAY)
+    found = ScheduleException.objects.filter(
+        kinds,
+        organization=resource.organization_id,
+        last_day__gte=today,
+        withdrawn_at__isnull=True,
+    ).order_by("first_day", "pk")[:MOST_EXCEPTIONS]
+    return [
+        {
+            "exception": one,
+            "when": schedule_words.when(one),
+            "url": reverse("admin:bookings_scheduleexception_change", args=[one.pk]),
+        }
+        for one in found
+    ]
+
+
+def schedule_of(request: HttpRequest, resource: Resource) -> tuple[str, dict[str, Any]] | None:
+    """The version in force, below a resource's own page."""
+    if not may(person(request), VIEW, resource.organization_id):
+        return None
+    versions = list(
+        Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("-number")
+    )
+    standing = schedule_words.standings(versions, today=today_of(resource, timezone.now()))
+    return "admin/schedules/panel.html", {
+        "resource": resource,
+        "current": next((_card(s, resource) for s in standing if s.state == "now"), None),
+        "later": sum(s.state == "later" for s in standing),
+        "with_slots": resource.mode == Resource.Mode.SLOTS,
+        "may_change": may(person(request), CHANGE, resource.organization_id),
+    }
