@@ -433,6 +433,19 @@ def open_proposal(booking: Booking) -> Proposal | None:
     )
 
 
+def load_proposals(bookings: Iterable[Booking]) -> None:
+    """Set ``open_proposal`` on those for which another time is proposed; at most one statement."""
+    waiting = [b for b in bookings if b.status == BookingStatus.RESCHEDULE_PROPOSED]
+    if not waiting:
+        return
+    found = Proposal.objects.filter(
+        booking__in=[b.pk for b in waiting], status=ProposalStatus.OPEN
+    ).select_related("stand_in__slot__resource")
+    by_booking = {proposal.booking_id: proposal for proposal in found}
+    for booking in waiting:
+        booking.open_proposal = by_booking.get(booking.pk)
+
+
 def visible(viewer: Viewer, prefix: str = "") -> Q:
     """The condition that keeps a person to what is theirs; ``prefix`` leads to the booking."""
     if viewer.role == Role.PROVIDER:

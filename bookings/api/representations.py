@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from audit.api.answers import stamp, stamp_or_none
-from bookings import codes
+from bookings import codes, selectors
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Resource, Slot
 from bookings.selectors import Viewer
@@ -78,7 +78,25 @@ def booking(row: Booking, viewer: Viewer, *, with_code: bool = True) -> dict[str
         "checked_in_at": stamp_or_none(row.checked_in_at),
         "ended_at": stamp_or_none(row.ended_at),
         "ended_reason": row.ended_reason,
+        "series": str(row.series_id) if row.series_id else None,
+        "proposal": proposal(row),
         "version": row.version,
+    }
+
+
+def proposal(row: Booking) -> dict[str, Any] | None:
+    """The time proposed for a booking; lists load theirs with ``selectors.load_proposals``."""
+    if row.status != BookingStatus.RESCHEDULE_PROPOSED:
+        return None
+    if not hasattr(row, "open_proposal"):
+        selectors.load_proposals([row])
+    found = row.open_proposal
+    if found is None:
+        return None
+    return {
+        "slot": slot_of_booking(found.stand_in.slot),
+        "answer_until": stamp(found.expires_at),
+        "message": found.message,
     }
 
 

@@ -89,6 +89,12 @@ class BookingCustomer(serializers.Serializer):
     name = serializers.CharField(allow_blank=True)
 
 
+class ProposalSerializer(serializers.Serializer):
+    slot = BookedSlot(help_text="The proposed time; its seats are held.")
+    answer_until = serializers.DateTimeField()
+    message = serializers.CharField(allow_blank=True)
+
+
 class BookingSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     reference = serializers.CharField(help_text="What people say over the phone.")
@@ -115,6 +121,10 @@ class BookingSerializer(serializers.Serializer):
         allow_null=True, help_text="When it was cancelled, rejected or expired."
     )
     ended_reason = serializers.CharField(allow_blank=True)
+    series = serializers.UUIDField(allow_null=True, help_text="Made together with others.")
+    proposal = ProposalSerializer(
+        allow_null=True, help_text="Another time that waits for the customer's answer."
+    )
     version = serializers.IntegerField(help_text="Counts changes; the ETag says the same.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
@@ -16,6 +17,9 @@ from bookings.models.customer import Customer
 from bookings.models.organization import Organization
 from bookings.models.slot import Slot
 from bookings.triggers import count_seats, stay_in_organization
+
+if TYPE_CHECKING:
+    from bookings.models.proposal import Proposal
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0, 1, I, L, O, U: nothing read or typed wrongly
 
@@ -79,11 +83,16 @@ class Booking(models.Model):
 
     history = Trail()
 
+    open_proposal: Proposal | None  # where ``selectors.load_proposals`` has set it
+
     class Meta:
         verbose_name = _("booking")
         verbose_name_plural = _("bookings")
         ordering = ["-created_at", "-id"]
-        permissions = [("check_in_booking", "Can check people in")]
+        permissions = [
+            ("check_in_booking", "Can check people in"),
+            ("propose_booking", "Can propose other times"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "reference"], name="bookings_booking_reference_is_unique"

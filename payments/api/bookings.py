@@ -62,6 +62,7 @@ class Bookings(OrganizationView):
         if until:
             found = found.filter(slot__starts_at__lt=until)
         rows, links = paginate(found, page, order="-created_at", request=request)
+        booking_selectors.load_proposals(rows)
         return answers.respond(
             links | {"results": [representations.booking(b, self.viewer) for b in rows]}
         )
@@ -79,6 +80,9 @@ class Bookings(OrganizationView):
                 "slot_full",
                 "slot_gone",
                 "resource_taken",
+                "too_soon",
+                "too_far_ahead",
+                "too_many_bookings",
                 "payment_method_not_offered",
             ],
             "x-etag": True,

@@ -56,7 +56,17 @@ class CartItems(OrganizationView):
         tags=["Cart"],
         request=serializers.ItemRequest,
         responses={201: serializers.ItemSerializer},
-        extensions={"x-problems": ["slot_full", "slot_gone", "resource_taken", "cart_full"]},
+        extensions={
+            "x-problems": [
+                "slot_full",
+                "slot_gone",
+                "resource_taken",
+                "too_soon",
+                "too_far_ahead",
+                "too_many_bookings",
+                "cart_full",
+            ]
+        },
     )
     def post(self, request: Request, org: str) -> HttpResponse:
         """Hold seats in a slot."""

@@ -82,6 +82,23 @@ class BookRequest(CheckoutRequest):
     )
 
 
+class RescheduleRequest(serializers.Serializer):
+    slot = serializers.UUIDField(help_text="Where to.")
+    reason = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, allow_null=True
+    )
+    accept_price = serializers.BooleanField(
+        required=False, help_text="Staff: the booking keeps its price where the slot has another."
+    )
+
+
+class ProposeRequest(serializers.Serializer):
+    slot = serializers.UUIDField(help_text="The proposed time.")
+    message = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, allow_null=True, help_text="To read."
+    )
+
+
 class PricedBooking(BookingSerializer):
     transaction = serializers.UUIDField(allow_null=True)
     amount = Money(allow_null=True, help_text="Frozen at checkout.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments.api import bookings, carts, proofs, slots, transactions
+from payments.api import bookings, carts, proofs, reschedule, slots, transactions
 
 organization = [
     path("slots/", slots.Slots.as_view()),
@@ -20,6 +20,11 @@ organization = [
     path("bookings/", bookings.Bookings.as_view()),
     path("bookings/<uuid:pk>/", bookings.BookingDetail.as_view()),
     path("bookings/<uuid:pk>/cancel/", bookings.Cancel.as_view()),
+    path("bookings/<uuid:pk>/reschedule/", reschedule.Reschedule.as_view()),
+    path("bookings/<uuid:pk>/propose/", reschedule.Propose.as_view()),
+    path("bookings/<uuid:pk>/accept/", reschedule.Accept.as_view()),
+    path("bookings/<uuid:pk>/decline/", reschedule.Decline.as_view()),
+    path("bookings/<uuid:pk>/withdraw/", reschedule.Withdraw.as_view()),
     path("bookings/<uuid:pk>/proofs/", proofs.BookingProofs.as_view()),
     path("proofs/<uuid:pk>/file/", proofs.ProofFile.as_view(), name="proof-file"),
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bookings.models import Booking
 from config.schema import document
 from tests import factories as f
 from tests.api.client import Answer, Client
@@ -62,6 +63,10 @@ def codes_of(name: str) -> set[str]:
             if line.startswith("- `"):
                 found.add(line.split("`")[1])
     return found
+
+
+def if_match(booking: Booking) -> dict[str, str]:
+    return {"If-Match": f'"v{booking.version}"'}
 
 
 EXAMPLES: dict[str, Callable[[Place], Call]] = {}
@@ -216,6 +221,51 @@ def cancel_booking(place: Place) -> Call:
     headers = {"If-Match": f'"v{booking.version}"'}
     path = f"bookings/{booking.pk}/cancel/"
     return Call(place.as_customer(), "POST", path, {"reason": "Ill"}, headers=headers)
+
+
+@example
+def reschedule_booking(place: Place) -> Call:
+    booking = booking_of(place.transaction())
+    return Call(
+        place.as_customer(),
+        "POST",
+        f"bookings/{booking.pk}/reschedule/",
+        {"slot": str(place.slot().pk)},
+        headers=if_match(booking),
+    )
+
+
+@example
+def propose_reschedule(place: Place) -> Call:
+    booking = place.confirmed()
+    return Call(
+        place.as_role("manager"),
+        "POST",
+        f"bookings/{booking.pk}/propose/",
+        {"slot": str(place.slot().pk), "message": "The doctor is away"},
+        headers=if_match(booking),
+    )
+
+
+@example
+def accept_proposal(place: Place) -> Call:
+    booking = place.proposed()
+    path = f"bookings/{booking.pk}/accept/"
+    return Call(place.as_customer(), "POST", path, headers=if_match(booking))
+
+
+@example
+def decline_proposal(place: Place) -> Call:
+    booking = place.proposed()
+    path = f"bookings/{booking.pk}/decline/"
+    return Call(place.as_customer(), "POST", path, {"reason": "No"}, headers=if_match(booking))
+
+
+@example
+def withdraw_proposal(place: Place) -> Call:
+    booking = place.proposed()
+    path = f"bookings/{booking.pk}/withdraw/"
+    return Call(place.as_role("manager"), "POST", path, {}, headers=if_match(booking))
 
 
 @example

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from audit.context import Actor
 from bookings import codes
 from bookings.models import Booking, Customer, Membership, Resource, Role, Slot, User
+from bookings.services import reschedule
 from payments.models import CartTransaction, Proof
 from tests import factories as f
 from tests.api.client import Client
@@ -103,6 +105,18 @@ class Place:
     def confirmed(self, **kwargs: Any) -> Booking:
         """A confirmed booking with its code."""
         return booking_of(self.approved(**kwargs))
+
+    def proposed(self) -> Booking:
+        """A confirmed booking for which another time is proposed."""
+        booking = self.confirmed()
+        made = reschedule.propose(
+            booking_id=booking.pk,
+            organization_id=self.organization.pk,
+            slot_id=self.slot().pk,
+            actor=Actor("staff", None, "Mia"),
+            now=timezone.now(),
+        )
+        return made.booking
 
     def confirmed_today(self) -> Booking:
         return self.confirmed(slot=self.slot_today())
