@@ -37,7 +37,10 @@ class MadeOfForm(forms.Form):
         label=_("It is made of"),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("Whoever books it takes these as well, and who books one of these blocks it."),
+        help_text=_(
+            "Whoever books it takes these as well, and who books one of these blocks it. Only what"
+            " takes one booking at a time can be a part."
+        ),
     )
     pools = forms.ModelMultipleChoiceField(
         Pool.objects.none(),
@@ -51,7 +54,7 @@ class MadeOfForm(forms.Form):
     def __init__(self, *args: Any, resource: Resource, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         mine = {"organization": resource.organization_id}
-        named = models.Q(is_active=True) | models.Q(whole_links__whole=resource)
+        named = models.Q(is_active=True, exclusive=True) | models.Q(whole_links__whole=resource)
         parts: Any = self.fields["parts"]
         pools: Any = self.fields["pools"]
         parts.queryset = Resource.objects.filter(named, **mine).exclude(pk=resource.pk).distinct()

@@ -294,7 +294,7 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
             sent,
             organizations=organizations_where(request, ADD),
             resources=self._resources(request),
-            initial={"resource": request.GET.get("resource"), "kind": request.GET.get("kind")},
+            initial={k: request.GET[k] for k in ("resource", "kind") if k in request.GET},
         )
         then = ThenForm(sent)
         outcome = two_steps.Outcome()
@@ -343,13 +343,14 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
         return Resource.objects.filter(organization__in=mine, is_active=True).order_by("name")
 
     def _tell(self, request: HttpRequest, text: str, done: Applied) -> None:
-        self.message_user(request, f"{text} {schedule_preview.done(done.counts())}")
+        counts = schedule_preview.done(done.counts())
+        self.message_user(request, f"{text} {counts}", messages.SUCCESS)
         for bookings, words in (
             (done.moved, gettext("Moved: %s.")),
             (done.cancelled, gettext("Cancelled: %s. Their customers are told.")),
         ):
             if bookings:
-                self.message_user(request, words % _counted(bookings))
+                self.message_user(request, words % _counted(bookings), messages.SUCCESS)
         if done.stayed:
             named = ", ".join(one.reference for one in done.stayed[:MOST_NAMED])
             text = gettext("No room at the other day: %(count)s kept their time (%(named)s).")

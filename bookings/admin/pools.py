@@ -23,7 +23,7 @@ from bookings.permissions import may
 class PoolForm(AuditedForm):
     resources = forms.ModelMultipleChoiceField(
         Resource.objects.none(),
-        label=_("members"),
+        label=_("Members"),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_(

@@ -100,6 +100,10 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
     search_fields = ("name",)
     inlines: ClassVar[Any] = ()
     actions_detail = ("open_schedule",)
+
+    class Media:
+        css = {"all": ("holdfast/schedules.css",)}
+
     conditional_fields = dict.fromkeys(
         ("grid_minutes", "shortest_minutes", "longest_minutes"), "mode == 'free_times'"
     )
@@ -183,7 +187,8 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
         except DomainError as error:
             self.message_user(request, error.detail, messages.ERROR)
         else:
-            self.message_user(request, schedule_preview.done(done.counts()))
+            counts = schedule_preview.done(done.counts())
+            self.message_user(request, counts, messages.SUCCESS)
 
     @action(
         description=_("Schedule"),
@@ -224,7 +229,7 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
             text = gettext("%(name)s is on the clock of %(zone)s now.")
             words = text % {"name": resource, "zone": form.cleaned_data["time_zone"]}
             counts = schedule_preview.done(outcome.done.counts())
-            self.message_user(request, f"{words} {counts}")
+            self.message_user(request, f"{words} {counts}", messages.SUCCESS)
             url = reverse("admin:bookings_resource_schedule", args=[resource.pk])
             return HttpResponseRedirect(url)
         return TemplateResponse(

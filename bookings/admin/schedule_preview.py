@@ -186,8 +186,8 @@ WIDTH, HEIGHT, GAP = 1000.0, 160.0, 0.2
 def plot(plans: Sequence[Plan]) -> dict[str, Any] | None:
     """Columns over time: what comes and changes upwards, what goes downwards."""
     by_day = _by_day(plans)
-    if not by_day:
-        return None
+    if len(by_day) < 2:
+        return None  # one number needs no picture
     first, last = min(by_day), max(by_day)
     step = 1 if (last - first).days < MOST_DAYS else 7
     if step == 7:
@@ -265,10 +265,11 @@ def _bar(x: float, y: float, width: float, height: float, name: str) -> Bar:
 def done(counts: dict[str, int]) -> str:
     """One sentence on what was done to slots."""
     parts = [
-        _("%d new") % (counts["create"] + counts["revive"]),
-        _("%d changed") % counts["change"],
-        _("%d gone") % (counts["delete"] + counts["archive"]),
+        (_("%d new"), counts.get("create", 0)),
+        (_("%d offered again"), counts.get("revive", 0)),
+        (_("%d changed"), counts.get("change", 0)),
+        (_("%d gone"), counts.get("delete", 0) + counts.get("archive", 0)),
+        (_("%d that keep their people and are offered to nobody new"), counts.get("retire", 0)),
     ]
-    if counts["retire"]:
-        parts.append(_("%d that keep their people") % counts["retire"])
-    return _("Slots: %s.") % ", ".join(parts)
+    told = [words % count for words, count in parts if count]
+    return _("Slots: %s.") % ", ".join(told) if told else _("No slot changes.")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.forms import BaseFormSet, formset_factory, model_to_dict
@@ -35,7 +36,7 @@ from bookings.services import schedules
 VIEW = "bookings.view_schedule"
 CHANGE = "bookings.change_schedule"
 MOST_ROWS = 60
-SPARE_ROWS = 2
+SPARE_ROWS = 1
 MOST_EXCEPTIONS = 5
 NUMBERS = (
     "slot_minutes",
@@ -274,7 +275,7 @@ class SchedulePages:
                 "day": date_format(version.valid_from, DAY),
             }
             text = f"{text} {schedule_preview.done(applied.counts())}"
-            self.message_user(request, text)  # type: ignore[attr-defined]
+            self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
             return HttpResponseRedirect(
                 reverse("admin:bookings_resource_schedule", args=[resource.pk])
             )
@@ -306,6 +307,10 @@ class SchedulePages:
                 if previewed
                 else [],
                 "closes": closes,
+                "complain": request.POST.get("step") in (two_steps.LOOK, two_steps.DO),
+                "replaced": _replaced(resource, form, today_of(resource, timezone.now()))
+                if previewed
+                else [],
             },
         )
 
@@ -349,6 +354,18 @@ def _preset(
         today=today, initial={"valid_from": today + timedelta(days=1) if start else today}
     )
     return form, Rules(initial=rows, prefix="rules", form_kwargs={"resource": resource})
+
+
+def _replaced(resource: Resource, form: ChangeForm, today: date) -> list[dict[str, Any]]:
+    """The versions to come that would never begin, as the new one has a higher number."""
+    versions = list(
+        Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("-number")
+    )
+    return [
+        _card(one, resource)
+        for one in schedule_words.standings(versions, today=today)
+        if one.state == "later" and one.version.valid_from >= form.cleaned_data["valid_from"]
+    ]
 
 
 def _with_more_rows(sent: QueryDict) -> QueryDict:

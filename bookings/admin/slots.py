@@ -1,63 +1,42 @@
-"""Slots: how full they are, opening and closing them, and making many (B1, B3, F3)."""
+"""Slots: how full they are, opening and closing them, and what made them (B1, B3, F3)."""
 
 from __future__ import annotations
 
-import zoneinfo
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import DatabaseError, models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.contrib import admin
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateformat import format as date_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
-from unfold.widgets import (
-    INPUT_CLASSES,
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-)
+from unfold.forms import BaseDialogForm
 
 from audit.admin.scope import go_to, staff_actor
-from audit.errors import DomainError
 from bookings.admin.base import (
     LongListMixin,
     OwnOrganizationFilter,
     OwnRelatedFilter,
     ScopedModelAdmin,
     person,
-    refusal,
 )
 from bookings.admin.bookings import StartFilter
 from bookings.admin.dialogs import Capacity, CapacityDialog, Reason, ReasonDialog, ask, attempt
-from bookings.admin.make_slots import Plan
-from bookings.admin.show import bar, booking_badge, link_to, slot_badge, slot_time, when
+from bookings.admin.make_slots import ADD, MakeSlotsPage
+from bookings.admin.show import bar, booking_badge, link, link_to, slot_badge, slot_time, when
 from bookings.lifecycle import LIVE, SLOT
-from bookings.models import Booking, Resource, Slot
+from bookings.models import Booking, Slot
 from bookings.permissions import may
 from bookings.services import slots as services
 
-ADD = "bookings.add_slot"
 CHANGE = "bookings.change_slot"
-LONGEST_PLAN = timedelta(days=370)
-DAYS = [
-    (1, _("Mon")),
-    (2, _("Tue")),
-    (3, _("Wed")),
-    (4, _("Thu")),
-    (5, _("Fri")),
-    (6, _("Sat")),
-    (7, _("Sun")),
-]
 
 
 class SlotStartFilter(StartFilter):
@@ -81,97 +60,69 @@ class SlotStartFilter(StartFilter):
         return super().queryset(request, queryset)
 
 
-def day_input() -> forms.DateInput:
-    attrs = {"type": "date", "class": " ".join(INPUT_CLASSES)}
-    return forms.DateInput(format="%Y-%m-%d", attrs=attrs)
+def change(
+    name: str,
+    service: Callable[..., list[Slot]],
+    *,
+    form: type[forms.Form],
+    dialog: type[BaseDialogForm],
+    label: Any,
+    icon: str,
+    permission: str,
+    title: Any,
+    words: Any,
+    button: Any,
+    done: Any,
+    label_many: Any,
+    title_many: Any,
+    words_many: Any,
+    done_many: Any,
+) -> tuple[Any, Any]:
+    """A button on a slot's page and an action of the list that call the same service."""
 
+    def one(self: SlotAdmin, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        slot = self.get_object_or_none(request, object_id)
+        if slot is None:
+            raise Http404
+        given = {key: form.cleaned_data[key] for key in asked}
+        actor = staff_actor(request)
+        attempt(self, request, lambda: service(slot_ids=[slot.pk], actor=actor, **given), done)
+        return go_to(request, reverse("admin:bookings_slot_change", args=[object_id]))
 
-def clock_input() -> forms.TimeInput:
-    attrs = {"type": "time", "class": " ".join(INPUT_CLASSES)}
-    return forms.TimeInput(format="%H:%M", attrs=attrs)
-
-
-class MakeSlotsForm(forms.Form):
-    """What to offer and when, on the clock of the resource."""
-
-    resource = forms.ModelChoiceField(
-        Resource.objects.none(), label=_("Resource"), widget=UnfoldAdminSelectWidget
-    )
-    first = forms.DateField(label=_("From day"), widget=day_input())
-    last = forms.DateField(label=_("To day"), widget=day_input())
-    weekdays = forms.TypedMultipleChoiceField(
-        label=_("On"), choices=DAYS, coerce=int, widget=UnfoldAdminCheckboxSelectMultipleWidget
-    )
-    start = forms.TimeField(label=_("First start"), widget=clock_input())
-    until = forms.TimeField(
-        label=_("Last end"),
-        widget=clock_input(),
-        help_text=_("00:00 is the end of the day."),
-    )
-    minutes = forms.IntegerField(
-        label=_("Minutes each"),
-        min_value=5,
-        max_value=1440,
-        initial=60,
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-    gap_minutes = forms.IntegerField(
-        label=_("Minutes between"),
-        min_value=0,
-        max_value=720,
-        initial=0,
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-    max_bookings = forms.IntegerField(
-        label=_("Most bookings in each"),
-        min_value=1,
-        initial=1,
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-    max_units = forms.IntegerField(
-        label=_("Most people in each"),
-        min_value=1,
-        initial=1,
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-
-    def __init__(self, *args: Any, resources: models.QuerySet[Resource], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["resource"].queryset = resources  # type: ignore[attr-defined]
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        first, last = cleaned.get("first"), cleaned.get("last")
-        start, until = cleaned.get("start"), cleaned.get("until")
-        if first and last and last < first:
-            raise ValidationError({"last": gettext("This is before the first day.")})
-        if first and last and last - first > LONGEST_PLAN:
-            raise ValidationError({"last": gettext("One year at a time is the most.")})
-        if start and until and until != time(0, 0) and until <= start:
-            raise ValidationError({"until": gettext("This is not after the first start.")})
-        resource = cleaned.get("resource")
-        if resource and resource.exclusive and cleaned.get("max_bookings", 1) != 1:
-            raise ValidationError(
-                {"max_bookings": gettext("This resource takes one booking at a time.")}
-            )
-        return cleaned
-
-    def plan(self) -> Plan:
-        facts = self.cleaned_data
-        return Plan(
-            zone=facts["resource"].time_zone,
-            first=facts["first"],
-            last=facts["last"],
-            weekdays=set(facts["weekdays"]),
-            start=facts["start"],
-            until=facts["until"],
-            minutes=facts["minutes"],
-            gap_minutes=facts["gap_minutes"],
+    def many(
+        self: SlotAdmin, request: HttpRequest, queryset: models.QuerySet[Slot]
+    ) -> HttpResponse | None:
+        chosen = [s for s in queryset if may(person(request), CHANGE, s.organization_id)]
+        ids, actor = [s.pk for s in chosen], staff_actor(request)
+        return ask(
+            self,
+            request,
+            chosen,
+            action=f"{name}_chosen",
+            title=title_many,
+            words=words_many,
+            form_class=form,
+            call=lambda given: service(slot_ids=ids, actor=actor, **given),
+            done=lambda slots: _counted(slots, done_many),
         )
+
+    asked = list(form.base_fields)
+    one.__name__, many.__name__ = f"{name}_this", f"{name}_chosen"
+    question = {
+        "title": title,
+        "description": words,
+        "form_class": dialog,
+        "form_submit_text": button,
+    }
+    path = name.rpartition("_")[2]
+    button_of_one = action(
+        description=label, icon=icon, url_path=path, permissions=[permission], dialog=question
+    )
+    return button_of_one(one), admin.action(description=label_many, permissions=["manage"])(many)
 
 
 @admin.register(Slot)
-class SlotAdmin(LongListMixin, ScopedModelAdmin):
+class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
     """Times and counters are never typed over: every change is a button that calls a service."""
 
     provider_path = "resource__provider"
@@ -192,10 +143,20 @@ class SlotAdmin(LongListMixin, ScopedModelAdmin):
     actions_list = ("make_slots",)
     actions_detail = ("close_this", "open_this", "change_capacity_this")
     fieldsets = (
-        (None, {"fields": (("resource_link", "time"), ("show_status", "organization"))}),
+        (
+            None,
+            {"fields": (("resource_link", "time"), ("show_status", "organization"), "made_by")},
+        ),
         (_("How full it is"), {"fields": (("show_bookings", "show_units"),)}),
     )
-    readonly_fields = ("resource_link", "time", "show_status", "show_bookings", "show_units")
+    readonly_fields = (
+        "resource_link",
+        "time",
+        "show_status",
+        "show_bookings",
+        "show_units",
+        "made_by",
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -226,220 +187,62 @@ class SlotAdmin(LongListMixin, ScopedModelAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("resource")
 
-    # --- many ------------------------------------------------------------------------------
+    # --- opening, closing, capacity: one and many -------------------------------------------
 
-    def _mine(self, request: HttpRequest, queryset: models.QuerySet[Slot]) -> list[Slot]:
-        return [s for s in queryset if may(person(request), CHANGE, s.organization_id)]
-
-    @admin.action(description=_("Close: offer them to nobody new"), permissions=["manage"])
-    def close_chosen(
-        self, request: HttpRequest, queryset: models.QuerySet[Slot]
-    ) -> HttpResponse | None:
-        chosen = self._mine(request, queryset)
-        return ask(
-            self,
-            request,
-            chosen,
-            action="close_chosen",
-            title=_("Close these slots"),
-            words=_("They are offered to nobody new. Whoever is booked in them stays booked."),
-            form_class=Reason,
-            call=lambda typed: services.close_slots(
-                slot_ids=[s.pk for s in chosen],
-                actor=staff_actor(request),
-                reason=typed["reason"],
-            ),
-            done=lambda closed: _counted(closed, _("closed")),
-        )
-
-    @admin.action(description=_("Open: offer them again"), permissions=["manage"])
-    def open_chosen(
-        self, request: HttpRequest, queryset: models.QuerySet[Slot]
-    ) -> HttpResponse | None:
-        chosen = self._mine(request, queryset)
-        return ask(
-            self,
-            request,
-            chosen,
-            action="open_chosen",
-            title=_("Open these slots"),
-            words=_("Closed slots among them are offered again; the others stay as they are."),
-            form_class=Reason,
-            call=lambda typed: services.open_slots(
-                slot_ids=[s.pk for s in chosen],
-                actor=staff_actor(request),
-                reason=typed["reason"],
-            ),
-            done=lambda opened: _counted(opened, _("opened")),
-        )
-
-    @admin.action(description=_("Change how many they take"), permissions=["manage"])
-    def change_capacity_chosen(
-        self, request: HttpRequest, queryset: models.QuerySet[Slot]
-    ) -> HttpResponse | None:
-        chosen = self._mine(request, queryset)
-        return ask(
-            self,
-            request,
-            chosen,
-            action="change_capacity_chosen",
-            title=_("Change how many they take"),
-            words=_("All of them get both limits. If one has more people in it, none is changed."),
-            form_class=Capacity,
-            call=lambda typed: services.change_capacity(
-                slot_ids=[s.pk for s in chosen], actor=staff_actor(request), **typed
-            ),
-            done=lambda changed: _counted(changed, _("changed")),
-        )
-
-    # --- one -------------------------------------------------------------------------------
-
-    @action(
-        description=_("Close"),
+    close_this, close_chosen = change(
+        "close",
+        services.close_slots,
+        form=Reason,
+        dialog=ReasonDialog,
+        label=_("Close"),
         icon="block",
-        url_path="close",
-        permissions=["close"],
-        dialog={
-            "title": _("Close this slot?"),
-            "description": _("It is offered to nobody new. Whoever is booked stays booked."),
-            "form_class": ReasonDialog,
-            "form_submit_text": _("Close it"),
-        },
+        permission="close",
+        title=_("Close this slot?"),
+        words=_("It is offered to nobody new. Whoever is booked stays booked."),
+        button=_("Close it"),
+        done=_("The slot is closed."),
+        label_many=_("Close: offer them to nobody new"),
+        title_many=_("Close these slots"),
+        words_many=_("They are offered to nobody new. Whoever is booked in them stays booked."),
+        done_many=_("closed"),
     )
-    def close_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        slot = self._slot(request, object_id)
-        attempt(
-            self,
-            request,
-            lambda: services.close_slots(
-                slot_ids=[slot.pk],
-                actor=staff_actor(request),
-                reason=form.cleaned_data["reason"],
-            ),
-            gettext("The slot is closed."),
-        )
-        return go_to(request, reverse("admin:bookings_slot_change", args=[object_id]))
-
-    @action(
-        description=_("Open"),
+    open_this, open_chosen = change(
+        "open",
+        services.open_slots,
+        form=Reason,
+        dialog=ReasonDialog,
+        label=_("Open"),
         icon="lock_open",
-        url_path="open",
-        permissions=["open"],
-        dialog={
-            "title": _("Open this slot?"),
-            "description": _("It is offered to everybody again."),
-            "form_class": ReasonDialog,
-            "form_submit_text": _("Open it"),
-        },
+        permission="open",
+        title=_("Open this slot?"),
+        words=_("It is offered to everybody again."),
+        button=_("Open it"),
+        done=_("The slot is open."),
+        label_many=_("Open: offer them again"),
+        title_many=_("Open these slots"),
+        words_many=_("Closed slots among them are offered again; the others stay as they are."),
+        done_many=_("opened"),
     )
-    def open_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        slot = self._slot(request, object_id)
-        attempt(
-            self,
-            request,
-            lambda: services.open_slots(
-                slot_ids=[slot.pk],
-                actor=staff_actor(request),
-                reason=form.cleaned_data["reason"],
-            ),
-            gettext("The slot is open."),
-        )
-        return go_to(request, reverse("admin:bookings_slot_change", args=[object_id]))
-
-    @action(
-        description=_("Capacity"),
+    change_capacity_this, change_capacity_chosen = change(
+        "change_capacity",
+        services.change_capacity,
+        form=Capacity,
+        dialog=CapacityDialog,
+        label=_("Capacity"),
         icon="groups",
-        url_path="capacity",
-        permissions=["manage"],
-        dialog={
-            "title": _("How many does this slot take?"),
-            "description": _("Never fewer than are in it already."),
-            "form_class": CapacityDialog,
-            "form_submit_text": _("Change"),
-        },
+        permission="manage",
+        title=_("How many does this slot take?"),
+        words=_("Never fewer than are in it already. The schedule may change this again."),
+        button=_("Change"),
+        done=_("The slot takes other numbers now."),
+        label_many=_("Change how many they take"),
+        title_many=_("Change how many they take"),
+        words_many=_(
+            "All of them get both limits. If one has more people in it, none is changed. Where the"
+            " schedule made them, it may change them again."
+        ),
+        done_many=_("changed"),
     )
-    def change_capacity_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        slot = self._slot(request, object_id)
-        attempt(
-            self,
-            request,
-            lambda: services.change_capacity(
-                slot_ids=[slot.pk],
-                actor=staff_actor(request),
-                max_bookings=form.cleaned_data["max_bookings"],
-                max_units=form.cleaned_data["max_units"],
-                reason=form.cleaned_data["reason"],
-            ),
-            gettext("The slot takes other numbers now."),
-        )
-        return go_to(request, reverse("admin:bookings_slot_change", args=[object_id]))
-
-    def _slot(self, request: HttpRequest, object_id: str) -> Slot:
-        found = self.get_object_or_none(request, object_id)
-        if found is None:
-            raise Http404
-        return found  # type: ignore[no-any-return]
-
-    # --- making many -----------------------------------------------------------------------
-
-    @action(
-        description=_("Make slots"), icon="add", url_path="make", permissions=["make"], attrs={}
-    )
-    def make_slots(self, request: HttpRequest) -> HttpResponse:
-        """Say what is to be offered, look at what that comes to, then make it."""
-        resources = self._resources(request)
-        today = timezone.localdate()
-        begin = {
-            "first": today,
-            "last": today + timedelta(days=27),
-            "weekdays": [1, 2, 3, 4, 5],
-            "start": time(9),
-            "until": time(17),
-            "resource": request.GET.get("resource"),
-        }
-        form = MakeSlotsForm(request.POST or None, resources=resources, initial=begin)
-        preview: dict[str, Any] = {}
-        if request.method == "POST" and form.is_valid():
-            facts, plan = form.cleaned_data, form.plan()
-            resource: Resource = facts["resource"]
-            periods = [p for p in plan.periods() if p[0] > timezone.now()]
-            if request.POST.get("step") == "make" and periods:
-                try:
-                    count = services.create_slots(
-                        resource=resource,
-                        periods=periods,
-                        max_bookings=facts["max_bookings"],
-                        max_units=facts["max_units"],
-                        actor=staff_actor(request),
-                    )
-                except (DomainError, DatabaseError) as error:
-                    words = refusal(error)
-                    if words is None:
-                        raise
-                    form.add_error(None, words)
-                else:
-                    self.message_user(request, _made(count, resource), messages.SUCCESS)
-                    url = reverse("admin:bookings_slot_changelist")
-                    return HttpResponseRedirect(f"{url}?resource__id__exact={resource.pk}")
-            if not form.errors:
-                preview = _preview(resource, plan, periods)
-        return TemplateResponse(
-            request,
-            "admin/bookings/slot/make.html",
-            {
-                **self.admin_site.each_context(request),
-                "title": _("Make slots"),
-                "form": form,
-                "preview": preview,
-            },
-        )
-
-    def _resources(self, request: HttpRequest) -> models.QuerySet[Resource]:
-        related = self.admin_site._registry[Resource]
-        found = related.get_queryset(request).filter(is_active=True)
-        user = person(request)
-        mine = [r for r in found if may(user, ADD, r.organization_id)]
-        return Resource.objects.filter(pk__in=[r.pk for r in mine])
 
     # --- columns ---------------------------------------------------------------------------
 
@@ -458,6 +261,22 @@ class SlotAdmin(LongListMixin, ScopedModelAdmin):
     @display(description=_("status"), ordering="status")
     def show_status(self, slot: Slot) -> SafeString:
         return slot_badge(slot)
+
+    @display(description=_("made"))
+    def made_by(self, slot: Slot) -> SafeString:
+        """By what it was made, and what that means for changes by hand."""
+        if slot.source != Slot.Source.SCHEDULE:
+            return format_html("{}", slot.get_source_display())
+        url = reverse("admin:bookings_resource_schedule", args=[slot.resource_id])
+        return format_html(
+            '{} · {}<br><span class="hf-quiet">{}</span>',
+            slot.get_source_display(),
+            link(url, gettext("Open the schedule")),
+            gettext(
+                "The schedule may change again what is changed here by hand; a closed slot stays"
+                " closed while the schedule has it."
+            ),
+        )
 
     @display(description=_("resource"))
     def resource_link(self, slot: Slot) -> SafeString:
@@ -494,40 +313,6 @@ def people_in(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]]:
 
 
 SlotAdmin.panels.append(people_in)
-
-
-def _preview(
-    resource: Resource, plan: Plan, periods: list[tuple[datetime, datetime]]
-) -> dict[str, Any]:
-    starts = [p[0] for p in periods]
-    there = set(
-        Slot.objects.filter(resource=resource, starts_at__in=starts)
-        .exclude(status="legacy")
-        .values_list("starts_at", "ends_at")
-    )
-    zone = zoneinfo.ZoneInfo(resource.time_zone)
-    by_day: dict[date, list[str]] = {}
-    for start, end in periods:
-        local = start.astimezone(zone)
-        text = f"{local:%H:%M}–{end.astimezone(zone):%H:%M}"
-        by_day.setdefault(local.date(), []).append(text)
-    return {
-        "resource": resource,
-        "count": len(periods) - sum(p in there for p in periods),
-        "there": sum(p in there for p in periods),
-        "days": len(by_day),
-        "first_days": [
-            (date_format(day, "D j M Y"), ", ".join(texts))
-            for day, texts in list(by_day.items())[:7]
-        ],
-        "more_days": max(0, len(by_day) - 7),
-        "clock_changes": [date_format(day, "D j M Y") for day in plan.changes()],
-    }
-
-
-def _made(count: int, resource: Resource) -> str:
-    text = ngettext("%(n)d new slot of %(name)s.", "%(n)d new slots of %(name)s.", count)
-    return text % {"n": count, "name": resource.name}
 
 
 def _counted(slots: list[Slot], done: Any) -> str:
