@@ -242,23 +242,46 @@ def bookings_where(condition: Q) -> list[Booking]:
     return list(_bookings().filter(condition))
 
 
+def bookings_alone(condition: Q) -> list[Booking]:
+    """Lock bookings whose slots are not locked, so that somebody may be moving them.
+
+    Locked first and read then: one that was moved while we waited no longer joins the slot it had,
+    and a statement that does both leaves it out.
+    """
+    locked = Booking.objects.select_for_update(no_key=True, of=("self",)).filter(condition)
+    ids = list(locked.order_by("pk").values_list("pk", flat=True))
+    return list(_loaded(Booking.objects.filter(pk__in=ids)).order_by("pk")) if ids else []
+
+
 def booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
-    """Lock one booking of an organisation."""
-    found = _bookings().filter(pk=booking_id, organization_id=organization_id).first()
-    if found is None:
-        raise NotFound("There is no such booking.")
-    return found
+    """Lock one booking of an organisation; what stands for another one is none of its own."""
+    mine = Q(pk=booking_id, organization_id=organization_id, stands_for__isnull=True)
+    for found in bookings_alone(mine):
+        return found
+    raise NotFound("There is no such booking.")
 
 
 def slot_and_booking(
-    booking_id: uuid.UUID, *, organization_id: uuid.UUID, also: Iterable[uuid.UUID] = ()
+    booking_id: uuid.UUID,
+    *,
+    organization_id: uuid.UUID,
+    also: Iterable[uuid.UUID] = (),
+    together: Q | None = None,
+    stand_in: bool = False,
 ) -> Booking:
     """Lock a booking's slot, that of a time proposed for it, and others; then the booking.
 
     Args:
         also: slots to lock with them, in the same order.
+        together: bookings to lock with this one, in the same order.
+        stand_in: whether it may be one that stands for another one.
+
+    Raises:
+        NotFound: the organisation has no such booking.
     """
     condition = Q(pk=booking_id, organization_id=organization_id)
+    if not stand_in:
+        condition &= Q(stands_for__isnull=True)
     others = set(also)
     seen: set[uuid.UUID] = set()
     while True:  # until nobody moved it while we waited
@@ -266,9 +289,14 @@ def slot_and_booking(
         if not wanted:
             raise NotFound("There is no such booking.")
         if wanted <= seen:
-            return booking(booking_id, organization_id=organization_id)
+            break
         locked = slots(wanted | others)
         seen = {s.pk for s in locked}
+    found = bookings_where(condition) if together is None else bookings_alone(condition | together)
+    for one in found:
+        if one.pk == booking_id:
+            return one
+    raise NotFound("There is no such booking.")
 
 
 def slots_and_bookings(condition: Q, stand_ins: Q) -> list[Booking]:
@@ -353,7 +381,8 @@ def check_in_code(
     code_hash: bytes, *, organization_ids: set[uuid.UUID] | None
 ) -> CheckInCode | None:
     """Lock the booking a code belongs to, with everything its answer needs."""
-    found = _CHECK_IN_CODE.first(code_hash=code_hash)
+    # Twice, as a booking that is moved while we wait for its lock is not found the first time.
+    found = _CHECK_IN_CODE.first(code_hash=code_hash) or _CHECK_IN_CODE.first(code_hash=code_hash)
     if found is None or organization_ids is None:
         return found
     return found if found.booking.organization_id in organization_ids else None
@@ -369,8 +398,8 @@ _CHECK_IN_CODE = Compiled(
 
 
 def _bookings() -> QuerySet[Booking]:
-    return (
-        Booking.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("slot__resource", "customer")
-        .order_by("pk")
-    )
+    return _loaded(Booking.objects.select_for_update(no_key=True, of=("self",))).order_by("pk")
+
+
+def _loaded(rows: QuerySet[Booking]) -> QuerySet[Booking]:
+    return rows.select_related("slot__resource", "customer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import prefetch_related_objects
@@ -57,6 +58,15 @@ def to_customers(kind: str, bookings: Sequence[Booking], **payload: Any) -> list
     """Events that the customers hear of by mail; one statement for their organisations."""
     prefetch_related_objects(bookings, "organization")
     return [_to_customer(kind, booking, **payload) for booking in bookings]
+
+
+def to_organization(kind: str, booking: Booking, **payload: Any) -> list[Event]:
+    """An event that the organisation hears of by mail, if it has an address; who answers that
+    writes to the customer."""
+    organization, customer = booking.organization, booking.customer
+    event = _to_customer(kind, booking, **payload)
+    to = [Recipient(address=organization.email)] if organization.email else []
+    return [replace(event, to=to, reply_to=customer.email)]
 
 
 def _to_customer(kind: str, booking: Booking, **payload: Any) -> Event:

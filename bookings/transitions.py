@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from audit import outbox
-from audit.sql import insert, insert_rows
+from audit.sql import insert, insert_rows, update_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import (
@@ -165,9 +165,12 @@ def pick(
     return [by_place[place] for place in range(len(wanted))]
 
 
-def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True) -> None:
+def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True, **said: Any) -> None:
     """Move a live booking to another slot; both are locked. The old seats go back in the same
     statement in which the new ones are taken.
+
+    Args:
+        said: what else the message to the customer says.
 
     Raises:
         SlotGone, SlotFull, ResourceTaken: see :func:`hold`. Nothing is changed.
@@ -181,11 +184,17 @@ def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True) -> N
     slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
     booking.slot = slot
     booking.version += 1
+    _tell_rescheduled(booking, old, now=now, tell=tell, **said)
+
+
+def _tell_rescheduled(
+    booking: Booking, old: Slot, *, now: datetime, tell: bool = True, **said: Any
+) -> None:
     signals.bookings_rescheduled.send(Booking, bookings=[booking], now=now)
     if tell:
         outbox.emit_many(
             notices.to_customers(
-                "booking.rescheduled", [booking], previous=notices.describe_slot(old)
+                "booking.rescheduled", [booking], previous=notices.describe_slot(old), **said
             )
         )
     signals.seats_released.send(Slot, slot_ids=[old.pk], now=now)
@@ -206,14 +215,54 @@ def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: dat
     )
 
 
+def accept(booking: Booking, stand_in: Booking, *, now: datetime) -> None:
+    """The booking takes the seats of its stand-in, in the one statement in which the stand-in
+    lets them go: at no moment are they anybody else's to have.
+
+    Raises:
+        SlotGone: the proposed slot has been closed, or its rules have changed.
+    """
+    old, slot = booking.slot, stand_in.slot
+    if slot.status != SlotStatus.OPEN or slot.starts_at <= now:
+        raise SlotGone(
+            "The proposed time is not offered any more. Decline it; the booking stays where it is."
+        )
+    _answer([booking], "accept", now=now)
+    _check("settle", [booking])
+    _check("cancel", [stand_in])
+    settled, gone = BOOKING.target("settle"), BOOKING.target("cancel")
+    reason = "The proposal was accepted."
+    update_rows(
+        Booking,
+        ["slot", "status", "ended_at", "ended_reason"],
+        [
+            [booking.pk, slot.pk, settled, None, ""],
+            [stand_in.pk, slot.pk, gone, now, reason],
+        ],
+    )
+    for slot_of in (old, slot):
+        slot_of.refresh_from_db(fields=["taken_bookings", "taken_units"])
+    booking.slot, booking.status = slot, settled
+    stand_in.status, stand_in.ended_at, stand_in.ended_reason = gone, now, reason
+    booking.version += 1
+    stand_in.version += 1
+    for moved, name in ((booking, "settle"), (stand_in, "cancel")):
+        signals.bookings_moved.send(Booking, bookings=[moved], move=name, now=now, reason=reason)
+    _tell_rescheduled(booking, old, now=now)
+
+
 def tell_proposal_over(booking: Booking, slot: Slot, how: str, *, reason: str) -> None:
-    """Say that a proposed time is off: by mail to the customer if the staff withdrew it."""
-    facts = {"proposed": notices.describe_slot(slot), "how": how, "reason": reason}
+    """Say that a proposed time is off: to the organisation if the customer declined it, to the
+    customer if the staff withdrew it.
+
+    Args:
+        how: the proposal's move.
+    """
+    facts = {"proposed": notices.describe_slot(slot), "reason": reason}
     if how == "withdraw":
-        events = notices.to_customers("booking.proposal_withdrawn", [booking], **facts)
+        outbox.emit_many(notices.to_customers("booking.proposal_withdrawn", [booking], **facts))
     else:
-        events = [notices.about("booking.proposal_declined", booking, **facts)]
-    outbox.emit_many(events)
+        outbox.emit_many(notices.to_organization("booking.proposal_declined", booking, **facts))
 
 
 def settle(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
@@ -313,17 +362,21 @@ def set_deadline(bookings: Sequence[Booking], *, pending_until: datetime | None)
         booking.version += 1
 
 
+def set_deadlines(deadlines: Sequence[tuple[Booking, datetime]]) -> None:
+    """Give pending bookings deadlines of their own, in one statement."""
+    update_rows(Booking, ["pending_until"], [[b.pk, until] for b, until in deadlines])
+    for booking, until in deadlines:
+        booking.pending_until = until
+        booking.version += 1
+
+
 def _move(
     bookings: Sequence[Booking], move: str, *, now: datetime, reason: str = "", **changes: Any
 ) -> None:
     """Take one move of the lifecycle with a whole batch, and tell the apps above."""
     if not bookings:
         return
-    stuck = [b for b in bookings if not BOOKING.allows(move, b.status)]
-    if stuck:
-        raise BookingOver(
-            f"Booking {stuck[0].reference} is {stuck[0].get_status_display()} already."
-        )
+    _check(move, bookings)
     target = BOOKING.target(move)
     freed: set[uuid.UUID] = set()
     if target not in LIVE:
@@ -337,3 +390,11 @@ def _move(
     signals.bookings_moved.send(Booking, bookings=list(bookings), move=move, now=now, reason=reason)
     if freed and target in ENDED:
         signals.seats_released.send(Slot, slot_ids=sorted(freed), now=now)
+
+
+def _check(move: str, bookings: Sequence[Booking]) -> None:
+    stuck = [b for b in bookings if not BOOKING.allows(move, b.status)]
+    if stuck:
+        raise BookingOver(
+            f"Booking {stuck[0].reference} is {stuck[0].get_status_display()} already."
+        )

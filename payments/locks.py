@@ -54,7 +54,13 @@ def items_in(cart: Cart) -> list[CartItem]:
 
 def bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
     """Lock the bookings of a transaction; whose they are never changes after checkout."""
-    return booking_locks.bookings_where(Q(cart_item__transaction_id=transaction_id))
+    return booking_locks.bookings_alone(Q(cart_item__transaction_id=transaction_id))
+
+
+def paid_together(booking_ids: Iterable[uuid.UUID]) -> Q:
+    """The condition of all bookings that are in a transaction with one of these."""
+    items = CartItem.objects.filter(transaction__items__booking__in=set(booking_ids))
+    return Q(pk__in=items.order_by().values("booking"))
 
 
 def slots_and_bookings_of(transaction_id: uuid.UUID) -> list[Booking]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from bookings import locks as booking_locks
 from bookings import signals
 from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking
@@ -14,7 +17,6 @@ from payments.lifecycle import (
     ITEM_OF_BOOKING,
     LIVE_ITEMS,
     TRANSACTION,
-    TransactionStatus,
 )
 from payments.models import CartItem
 
@@ -69,28 +71,26 @@ def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) 
     """What has to be paid or confirmed before the start follows the start.
 
     As at checkout: on arrival, until the first start; in advance, within the organisation's
-    hours, but never past the first start. Under review no clock runs.
+    hours, but never past the first start. Under review no clock runs. The others in the same
+    transaction have the same deadline; who moves one should hold them all
+    (``payments.services.reschedule``), as they are locked here out of turn otherwise.
     """
-    waiting = [b.pk for b in bookings if b.pending_until is not None]
-    if not waiting:
+    moved = {b.pk: b for b in bookings if b.pending_until is not None}
+    if not moved:
         return
-    ids = CartItem.objects.filter(booking__in=waiting).values_list("transaction_id", flat=True)
-    for transaction in locks.transactions({i for i in ids if i}):
-        if transaction.status != TransactionStatus.PENDING or transaction.due_at is None:
-            continue
-        requests = list(
-            Booking.objects.filter(
-                cart_item__transaction=transaction, status=BookingStatus.PENDING
-            ).select_related("slot")
+    requests = [
+        moved.get(b.pk, b)
+        for b in booking_locks.bookings_alone(locks.paid_together(moved))
+        if b.status == BookingStatus.PENDING
+    ]
+    transaction_of: dict[uuid.UUID, uuid.UUID] = dict(
+        CartItem.objects.filter(booking__in=[b.pk for b in requests]).values_list(
+            "booking_id", "transaction_id"
         )
-        due_at = transitions.due_at(
-            transaction.payment_method,
-            [b.slot.starts_at for b in requests],
-            hours=transaction.organization.pending_hours,
-            since=transaction.created_at,
-        )
-        if due_at != transaction.due_at:
-            transitions.set_due(transaction, requests, due_at)
-            for booking in bookings:
-                if booking.pending_until is not None:
-                    booking.pending_until = due_at
+    )
+    together: dict[uuid.UUID, list[Booking]] = defaultdict(list)
+    for booking in requests:
+        together[transaction_of[booking.pk]].append(booking)
+    transitions.follow_starts(
+        [(found, together[found.pk]) for found in locks.transactions(together)]
+    )

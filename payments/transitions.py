@@ -11,6 +11,7 @@ from django.db.models import F
 
 from audit import outbox
 from audit.context import Actor
+from audit.sql import update_rows
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
@@ -103,12 +104,31 @@ def due_at(method: str, starts: Collection[datetime], *, hours: int, since: date
     return first if method != PaymentMethod.PAY_NOW else min(latest, first)
 
 
-def set_due(transaction: CartTransaction, requests: Sequence[Booking], due_at: datetime) -> None:
-    """Move the deadline of a locked transaction and of its pending bookings."""
-    booking_transitions.set_deadline(requests, pending_until=due_at)
-    CartTransaction.objects.filter(pk=transaction.pk).update(due_at=due_at)
-    transaction.due_at = due_at
-    transaction.version += 1
+def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) -> None:
+    """Move the deadlines of locked transactions, and of the requests in them, with the starts.
+
+    Only where a clock runs; two statements for any number.
+    """
+    late: list[CartTransaction] = []
+    deadlines: list[tuple[Booking, datetime]] = []
+    for transaction, requests in found:
+        if transaction.status != TransactionStatus.PENDING or transaction.due_at is None:
+            continue
+        due = due_at(
+            transaction.payment_method,
+            [b.slot.starts_at for b in requests],
+            hours=transaction.organization.pending_hours,
+            since=transaction.created_at,
+        )
+        if due != transaction.due_at:
+            transaction.due_at = due
+            late.append(transaction)
+        deadlines += [(b, due) for b in requests if b.pending_until != due]
+    if late:
+        update_rows(CartTransaction, ["due_at"], [[t.pk, t.due_at] for t in late])
+    for transaction in late:
+        transaction.version += 1
+    booking_transitions.set_deadlines(deadlines)
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

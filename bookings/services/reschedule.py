@@ -6,20 +6,23 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit.context import Actor, audited
-from audit.errors import Invalid, NotFound
+from audit.errors import Forbidden, Invalid, NotFound
 from audit.observability.operations import operation
-from bookings import locks, rules, selectors, transitions
-from bookings.errors import BookingOver, NoProposal, ResourceTaken
-from bookings.lifecycle import BookingStatus
+from bookings import locks, rules, transitions
+from bookings.errors import BookingOver, NoProposal, ResourceTaken, TooLate
+from bookings.lifecycle import PROPOSAL, BookingStatus
 from bookings.models import Booking, Organization, Proposal, Slot
 from bookings.services.bookings import check_version
 
 LONGEST_MESSAGE = 500
+LONGEST_REASON = 1_000
 BEFORE_START = timedelta(hours=1)  # a proposal is answered at the latest so long before
 SHORTEST_ANSWER = timedelta(minutes=15)
 MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
+RAN_OUT = "The time to answer ran out."
 
 
 def reschedule(
@@ -35,27 +38,58 @@ def reschedule(
     """Move a booking to another slot; the old seats are given back only if the new are got.
 
     Customers stay with the resource, its notice and horizon, and its deadline; staff do not.
-    Money is not looked at: ``payments.services.reschedule`` does, and then calls this.
+    Money is not looked at: where it may differ, ``payments.services.reschedule`` is the way in.
 
     Raises:
         BookingOver: it is not pending or confirmed, or has started and the actor is a customer.
         SlotGone, SlotFull, ResourceTaken: see ``bookings.transitions.hold``. Nothing is changed.
         TooLate, TooSoon, TooFarAhead: for customers.
+        Invalid: it is the slot the booking has, another resource's and the actor is a customer,
+            or the reason is too long.
         StaleVersion: somebody changed it since the caller read it.
         NotFound: the organisation has no such booking or slot.
     """
+    check_reason(reason)
     with (
         operation("booking.reschedule", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason),
     ):
-        booking, slot = _lock(booking_id, organization_id, slot_id)
-        check_version(booking, version)
-        _check_movable(booking)
-        check_slot(booking, slot, actor=actor, now=now)
-        transitions.move(booking, slot, now=now)
+        booking, slot = take(
+            booking_id, organization_id, slot_id, actor=actor, now=now, version=version
+        )
+        transitions.move(booking, slot, now=now, reason=reason)
         op.rows = 1
     return booking
+
+
+def take(
+    booking_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    slot_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    version: int | None,
+    together: Q | None = None,
+) -> tuple[Booking, Slot]:
+    """Lock a booking and the slot it is to move to, and check all but seats and money.
+
+    A proposal that nobody answered in time does not stand in the way: it ends here.
+
+    Args:
+        together: bookings to lock with this one.
+
+    Raises:
+        BookingOver, TooLate, TooSoon, TooFarAhead, Invalid, StaleVersion, NotFound: see
+            :func:`reschedule`.
+    """
+    booking, slot = _lock(
+        booking_id, organization_id, slot_id, now=now, version=version, together=together
+    )
+    _check_movable(booking)
+    check_slot(booking, slot, actor=actor, now=now)
+    return booking, slot
 
 
 def propose(
@@ -66,54 +100,67 @@ def propose(
     message: str = "",
     actor: Actor,
     now: datetime,
+    expires_at: datetime | None = None,
     version: int | None = None,
+    provider_id: uuid.UUID | None = None,
 ) -> Proposal:
     """Propose another time for a confirmed booking; both times are held until the answer.
 
-    The customer has the organisation's hours to answer, at most until an hour before the
-    earlier of both starts.
+    Args:
+        expires_at: until when the customer may answer, between 15 minutes from now and an hour
+            before the earlier of both starts; None is the organisation's hours, or that hour.
+        provider_id: whose resources the booking and the slot must be of; None means any.
+
+    Returns:
+        The proposal, with its booking and its stand-in.
 
     Raises:
-        BookingOver: it is not confirmed, or so close that there is no time for an answer.
-        SlotGone, SlotFull, ResourceTaken, StaleVersion, NotFound: see :func:`reschedule`.
-        Invalid: it is the slot the booking has, or the message is too long.
+        BookingOver: it is not confirmed.
+        TooLate: one of both times is so near that there is none left to answer.
+        SlotGone, SlotFull, ResourceTaken, StaleVersion, NotFound: see :func:`reschedule`. Two
+            times of one resource that overlap cannot both be held: staff move such a booking.
+        Invalid: it is the slot the booking has, the message is too long, or ``expires_at`` is
+            not possible.
+        Forbidden: the actor is a customer, or the slot is another provider's.
     """
     if len(message) > LONGEST_MESSAGE:
         raise Invalid(f"A message has at most {LONGEST_MESSAGE} characters.", field="message")
+    if actor.kind == "customer":
+        raise Forbidden("Staff propose another time; move the booking yourself instead.")
     with (
         operation("booking.propose", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason=message),
     ):
-        booking, slot = _lock(booking_id, organization_id, slot_id)
-        check_version(booking, version)
+        booking, slot = _lock(booking_id, organization_id, slot_id, now=now, version=version)
+        _check_provider(booking, slot, provider_id)
+        if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
+            raise BookingOver("Another time is proposed already; withdraw that proposal first.")
         if booking.status != BookingStatus.CONFIRMED:
             raise BookingOver(
                 f"Only a confirmed booking gets proposals; this one is {_status(booking)}."
             )
         check_slot(booking, slot, actor=actor, now=now)
-        expires_at = _answer_until(booking, slot, now=now)
-        try:
-            stand_in = transitions.hold(
-                slot,
-                customer=booking.customer,
-                units=booking.units,
-                held_until=expires_at,
-                now=now,
-                stands_for=booking,
-            )
-        except ResourceTaken as error:
-            if not _overlap(booking.slot, slot):
-                raise
+        transitions.check_bookable(slot, now=now)
+        if _cannot_be_in_both(booking.slot, slot):
             raise ResourceTaken(
-                "The proposed time overlaps the present one, and both cannot be held."
-                " Move the booking instead."
-            ) from error
+                "The proposed time overlaps the present one, and both cannot be held. Move the"
+                " booking instead."
+            )
+        until = _answer_until(booking, slot, wish=expires_at, now=now)
+        stand_in = transitions.hold(
+            slot,
+            customer=booking.customer,
+            units=booking.units,
+            held_until=until,
+            now=now,
+            stands_for=booking,
+        )
         made = Proposal(
             organization_id=organization_id,
             booking=booking,
             stand_in=stand_in,
-            expires_at=expires_at,
+            expires_at=until,
             message=message,
             proposed_by=actor.label[:200],
             created_at=now,
@@ -135,22 +182,17 @@ def accept(
 
     Raises:
         NoProposal: there is none, or the time to answer has run out.
+        SlotGone: the proposed slot was closed meanwhile.
         StaleVersion: somebody changed the booking since the caller read it.
+        NotFound: the organisation has no such booking.
     """
     with (
         operation("proposal.accept", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason="proposal accepted"),
     ):
-        booking, proposal, stand_in = _lock_proposal(booking_id, organization_id)
-        check_version(booking, version)
-        if proposal.expires_at <= now:
-            raise NoProposal("The time to answer has run out; the booking stays as it was.")
-        target = stand_in.slot
-        transitions.settle([booking], "accept", now=now)
-        transitions.cancel([stand_in], now=now, reason="Proposal accepted.", tell=False)
-        target.refresh_from_db(fields=["taken_bookings", "taken_units", "picked"])
-        transitions.move(booking, target, now=now)
+        booking, stand_in = _lock_proposal(booking_id, organization_id, now=now, version=version)
+        transitions.accept(booking, stand_in, now=now)
         op.rows = 3
     return booking
 
@@ -164,12 +206,14 @@ def decline(
     now: datetime,
     version: int | None = None,
 ) -> Booking:
-    """Decline the proposed time: the booking stays where it is.
+    """Decline the proposed time: the booking stays where it is, and the organisation is told.
 
     Raises:
-        NoProposal, StaleVersion: see :func:`accept`.
+        NoProposal, StaleVersion, NotFound: see :func:`accept`.
     """
-    return _give_up("decline", booking_id, organization_id, actor, reason, now, version)
+    return _give_up(
+        "decline", booking_id, organization_id, actor=actor, reason=reason, now=now, version=version
+    )
 
 
 def withdraw(
@@ -180,13 +224,35 @@ def withdraw(
     reason: str = "",
     now: datetime,
     version: int | None = None,
+    provider_id: uuid.UUID | None = None,
 ) -> Booking:
     """Take a proposal back; its customer is told.
 
+    Args:
+        provider_id: whose resource the booking must be of; None means any.
+
     Raises:
-        NoProposal, StaleVersion: see :func:`accept`.
+        NoProposal, StaleVersion, NotFound: see :func:`accept`.
+        Forbidden: the actor is a customer.
     """
-    return _give_up("withdraw", booking_id, organization_id, actor, reason, now, version)
+    if actor.kind == "customer":
+        raise Forbidden("Decline the proposal instead.")
+    return _give_up(
+        "withdraw",
+        booking_id,
+        organization_id,
+        actor=actor,
+        reason=reason,
+        now=now,
+        version=version,
+        provider_id=provider_id,
+    )
+
+
+def check_reason(reason: str) -> None:
+    """Raise Invalid if a reason is too long."""
+    if len(reason) > LONGEST_REASON:
+        raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="reason")
 
 
 def check_slot(booking: Booking, slot: Slot, *, actor: Actor, now: datetime) -> None:
@@ -208,51 +274,82 @@ def check_slot(booking: Booking, slot: Slot, *, actor: Actor, now: datetime) -> 
 
 
 def _lock(
-    booking_id: uuid.UUID, organization_id: uuid.UUID, slot_id: uuid.UUID
+    booking_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    slot_id: uuid.UUID,
+    *,
+    now: datetime,
+    version: int | None,
+    together: Q | None = None,
 ) -> tuple[Booking, Slot]:
-    booking = locks.slot_and_booking(booking_id, organization_id=organization_id, also=[slot_id])
-    if booking.stands_for_id:
-        raise NotFound("There is no such booking.")
-    slot = locks.slot(slot_id, organization_id=organization_id)
-    booking.slot = locks.slot(booking.slot_id, organization_id=organization_id)
-    return booking, slot
+    booking = locks.slot_and_booking(
+        booking_id, organization_id=organization_id, also=[slot_id], together=together
+    )
+    check_version(booking, version)
+    if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
+        _end_overdue_proposal(booking, now=now)
+    return booking, locks.slot(slot_id, organization_id=organization_id)
+
+
+def _end_overdue_proposal(booking: Booking, *, now: datetime) -> None:
+    """What the sweep would do within a minute."""
+    overdue = [s for s in locks.stand_ins([booking]) if _is_over(s, now=now)]
+    if overdue:
+        transitions.expire(overdue, now=now, reason=RAN_OUT)
+        booking.refresh_from_db(fields=["status", "version"])
+
+
+def _is_over(stand_in: Booking, *, now: datetime) -> bool:
+    return stand_in.held_until is None or stand_in.held_until <= now
 
 
 def _lock_proposal(
-    booking_id: uuid.UUID, organization_id: uuid.UUID
-) -> tuple[Booking, Proposal, Booking]:
+    booking_id: uuid.UUID, organization_id: uuid.UUID, *, now: datetime, version: int | None
+) -> tuple[Booking, Booking]:
     booking = locks.slot_and_booking(booking_id, organization_id=organization_id)
-    proposal = selectors.open_proposal(booking)
-    if proposal is None:
+    if booking.status != BookingStatus.RESCHEDULE_PROPOSED:
         raise NoProposal("No other time is proposed for this booking, or not any more.")
-    (stand_in,) = locks.stand_ins([booking])
-    return booking, proposal, stand_in
+    check_version(booking, version)
+    stand_in = next(iter(locks.stand_ins([booking])), None)
+    if stand_in is None or _is_over(stand_in, now=now):
+        raise NoProposal("The time to answer has run out; the booking stays as it was.")
+    return booking, stand_in
 
 
 def _give_up(
     move: str,
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
+    *,
     actor: Actor,
     reason: str,
     now: datetime,
     version: int | None,
+    provider_id: uuid.UUID | None = None,
 ) -> Booking:
-    if len(reason) > LONGEST_MESSAGE:
-        raise Invalid(f"A reason has at most {LONGEST_MESSAGE} characters.", field="reason")
+    check_reason(reason)
     with (
         operation(f"proposal.{move}", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason or f"proposal: {move}"),
     ):
-        booking, proposal, stand_in = _lock_proposal(booking_id, organization_id)
-        check_version(booking, version)
+        booking, stand_in = _lock_proposal(booking_id, organization_id, now=now, version=version)
+        _check_provider(booking, None, provider_id)
+        over = f"The proposal is {PROPOSAL.target(move)}."
+        transitions.cancel([stand_in], now=now, reason=reason or over, tell=False)
         transitions.settle([booking], move, now=now)
-        transitions.cancel([stand_in], now=now, reason=reason or "Proposal over.", tell=False)
         transitions.tell_proposal_over(booking, stand_in.slot, move, reason=reason)
         op.rows = 3
-        op.note(proposal=str(proposal.pk))
     return booking
+
+
+def _check_provider(booking: Booking, slot: Slot | None, provider_id: uuid.UUID | None) -> None:
+    if provider_id is None:
+        return
+    if booking.slot.resource.provider_id != provider_id:
+        raise NotFound("There is no such booking.")
+    if slot is not None and slot.resource.provider_id != provider_id:
+        raise Forbidden("Propose a time of your own; the staff can propose others.")
 
 
 def _check_movable(booking: Booking) -> None:
@@ -265,19 +362,34 @@ def _check_movable(booking: Booking) -> None:
     raise BookingOver(f"This booking is {_status(booking)} already.")
 
 
-def _answer_until(booking: Booking, slot: Slot, *, now: datetime) -> datetime:
-    hours = Organization.objects.values_list("proposal_hours", flat=True).get(
-        pk=booking.organization_id
-    )
-    first = min(booking.slot.starts_at, slot.starts_at)
-    until = min(now + timedelta(hours=hours), first - BEFORE_START)
-    if until < now + SHORTEST_ANSWER:
-        raise BookingOver("It starts too soon to wait for an answer: call, and move it yourself.")
-    return until
+def _answer_until(
+    booking: Booking, slot: Slot, *, wish: datetime | None, now: datetime
+) -> datetime:
+    latest = min(booking.slot.starts_at, slot.starts_at) - BEFORE_START
+    if latest < now + SHORTEST_ANSWER:
+        raise TooLate(
+            "An answer is due an hour before the earlier of both times, and that is too near."
+            " Agree on it with the customer, and move the booking yourself.",
+            until=latest.isoformat(),
+        )
+    if wish is None:
+        hours = Organization.objects.values_list("proposal_hours", flat=True).get(
+            pk=booking.organization_id
+        )
+        return max(min(now + timedelta(hours=hours), latest), now + SHORTEST_ANSWER)
+    if not now + SHORTEST_ANSWER <= wish <= latest:
+        raise Invalid(
+            "Give the customer at least 15 minutes, and at most until an hour before the earlier"
+            " of both times.",
+            field="expires_at",
+        )
+    return wish
 
 
-def _overlap(one: Slot, other: Slot) -> bool:
-    return one.busy_from < other.busy_until and other.busy_from < one.busy_until
+def _cannot_be_in_both(own: Slot, other: Slot) -> bool:
+    """Whether a booking takes what its own slot takes already, at a time that overlaps."""
+    overlap = own.busy_from < other.busy_until and other.busy_from < own.busy_until
+    return overlap and bool({*own.numbers, *own.picked} & set(other.numbers))
 
 
 def _status(booking: Booking) -> str:

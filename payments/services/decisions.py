@@ -12,6 +12,7 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import Invalid
 from audit.observability.operations import operation
+from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING, ENDED, BookingStatus
@@ -143,6 +144,7 @@ def cancel(
     Raises:
         AlreadyDecided: it has ended.
         BookingOver: somebody came or was missed, or it has started and the actor is a customer.
+        TooLate: the actor is a customer, and the deadline of one of the bookings has passed.
     """
     check_reason(reason)
     with (
@@ -157,8 +159,11 @@ def cancel(
         live = [b for b in bookings if BOOKING.allows("cancel", b.status)]
         if len(live) < sum(b.status not in ENDED for b in bookings):
             raise BookingOver("Somebody was there already; cancel the other bookings singly.")
-        if actor.kind == "customer" and any(b.slot.starts_at <= now for b in live):
-            raise BookingOver("A booking has started already; ask the staff.")
+        if actor.kind == "customer":
+            if any(b.slot.starts_at <= now for b in live):
+                raise BookingOver("A booking has started already; ask the staff.")
+            for booking in live:
+                rules.check_cancel(booking, now=now)
         # The last booking takes the transaction with it (payments/receivers.py).
         booking_transitions.cancel(live, now=now, reason=reason, tell=False)
         found.refresh_from_db()

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from audit.context import Actor
-from bookings import selectors as booking_selectors
+from django.db import transaction
+
+from audit.context import Actor, audited
+from audit.observability.operations import operation
+from bookings import transitions
 from bookings.models import Booking, Slot
 from bookings.services import reschedule as bookings_reschedule
-from payments import selectors
+from payments import locks, selectors
 from payments.errors import PriceDiffers
 from payments.models import CartItem
 
@@ -56,38 +59,63 @@ def reschedule(
     now: datetime,
     version: int | None = None,
 ) -> Booking:
-    """Move a booking to another slot of the same price.
+    """Move a booking to another slot; its price stays the one that was frozen at checkout.
 
-    Prices of a slot do not change while somebody looks: they are compared before the locks are
-    taken, and what is frozen stays frozen, so nothing is charged twice or not at all.
+    So a slot with another price is refused, unless staff say that the booking keeps its price
+    there; the trail and the message to the customer then say so.
 
     Args:
         accept_price: staff let the booking keep its price although the slot has another.
 
     Raises:
         PriceDiffers: the slot costs something else; ``amount`` and ``new_amount`` say what.
-        Others: see ``bookings.services.reschedule``.
+        BookingOver, SlotGone, SlotFull, ResourceTaken, TooLate, TooSoon, TooFarAhead, Invalid,
+        StaleVersion, NotFound: see ``bookings.services.reschedule``.
     """
-    slot = booking_selectors.slot_of(organization_id, slot_id)
-    booking = booking_selectors.booking_of(organization_id, booking_id)
-    comparison = compare(booking, slot)
-    kept = accept_price and actor.kind == "staff"
-    if comparison.differs and not kept:
-        raise PriceDiffers(
-            f"This booking costs {comparison.now} {comparison.currency}, and that time"
-            f" {comparison.then} {comparison.then_currency}; ask the staff to move it.",
-            amount=str(comparison.now),
-            new_amount=str(comparison.then),
-            currency=comparison.then_currency,
+    bookings_reschedule.check_reason(reason)
+    with (
+        operation("booking.reschedule", actor=actor, booking=str(booking_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        booking, slot = bookings_reschedule.take(
+            booking_id,
+            organization_id,
+            slot_id,
+            actor=actor,
+            now=now,
+            version=version,
+            together=locks.paid_together([booking_id]),
         )
-    if comparison.differs:
-        reason = f"{reason} (price stays {comparison.now} {comparison.currency})".strip()
-    return bookings_reschedule.reschedule(
-        booking_id=booking_id,
-        organization_id=organization_id,
-        slot_id=slot_id,
-        actor=actor,
-        reason=reason,
-        now=now,
-        version=version,
-    )
+        comparison = compare(booking, slot)
+        op.rows = 1
+        if not comparison.differs:
+            transitions.move(booking, slot, now=now, reason=reason)
+            return booking
+        if not accept_price or actor.kind == "customer":
+            raise PriceDiffers(
+                f"This booking costs {comparison.now} {comparison.currency}, and that time costs"
+                f" {comparison.then} {comparison.then_currency}."
+                + (
+                    " Ask the staff to move it."
+                    if actor.kind == "customer"
+                    else " Say that it keeps its price, or book that time anew."
+                ),
+                amount=str(comparison.now),
+                currency=comparison.currency,
+                new_amount=str(comparison.then),
+                new_currency=comparison.then_currency,
+            )
+        stays = (
+            f"the price stays {comparison.now} {comparison.currency}, today it would be"
+            f" {comparison.then} {comparison.then_currency}"
+        )
+        with audited(actor, reason=f"{reason} ({stays})" if reason else stays):
+            transitions.move(
+                booking,
+                slot,
+                now=now,
+                reason=reason,
+                price_stays={"amount": str(comparison.now), "currency": comparison.currency},
+            )
+    return booking
