@@ -42,7 +42,6 @@ TRANSACTION_OF = {
     B.CHECKED_IN: T.APPROVED,
     B.COMPLETED: T.APPROVED,
     B.NO_SHOW: T.APPROVED,
-    B.RESCHEDULE_PROPOSED: T.APPROVED,
     B.CANCELLED: T.CANCELLED,
     B.EXPIRED: T.EXPIRED,
     B.REJECTED: T.REJECTED,
@@ -78,13 +77,13 @@ class Past:
         }
 
     def write(self) -> None:
-        """Fill the past two weeks, the slot that is on, and one proposal for a new time."""
+        """Fill the past two weeks, and the slot that is on."""
         slots = slots_of(self._organization)
         for slot in slots:
-            if slot.ends_at <= self._now:
+            # What takes others stays empty: they are filled without looking at it.
+            if slot.ends_at <= self._now and not slot.parts:
                 self._fill(slot)
         self._check_in_the_latest(slots)
-        self._propose_another_time(slots)
         for model, rows in self._rows.items():
             model.objects.bulk_create(rows, batch_size=1_000)  # type: ignore[attr-defined]
 
@@ -102,11 +101,6 @@ class Past:
         classes = [s for s in slots if not s.exclusive and s.starts_at <= self._now]
         for customer in self._rng.sample(self._customers, 3) if classes else []:
             self._add(classes[-1], customer, B.CHECKED_IN, 1)
-
-    def _propose_another_time(self, slots: Sequence[Slot]) -> None:
-        """A doctor has asked somebody for another time. No service proposes one yet."""
-        later = [s for s in slots if s.exclusive and s.starts_at > self._now + 72 * HOUR]
-        self._add(later[-1], self._customers[0], B.RESCHEDULE_PROPOSED, 1)
 
     def _add(self, slot: Slot, customer: Customer, status: BookingStatus, units: int) -> None:
         price = quote(slot, units, self._prices)

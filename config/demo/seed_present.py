@@ -14,15 +14,17 @@ from zoneinfo import ZoneInfo
 
 from audit.context import Actor, Origin, origin
 from bookings import codes
-from bookings.models import Booking, Customer, Organization, Slot
+from bookings.models import Booking, Customer, Organization, ScheduleException, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import check_in as check_in_service
+from bookings.services import reschedule as proposals
+from bookings.services import schedules
 from config.demo.seed_files import Files
 from config.demo.seed_people import CUSTOMER, staff_actor
 from config.demo.seed_slips import Format
 from config.demo.seed_venues import LAKESIDE, RIVERSIDE, slots_of
 from payments.models import CartTransaction
-from payments.services import carts, checkout, decisions, proofs
+from payments.services import carts, checkout, decisions, proofs, reschedule
 
 HOUR = timedelta(hours=1)
 BROWSERS = (
@@ -54,7 +56,7 @@ class Venue:
         self._slots = [
             slot
             for slot in slots_of(organization)
-            if slot.starts_at > now + HOUR and not slot.taken_bookings
+            if slot.starts_at > now + HOUR and not slot.taken_bookings and slot.status == "open"
         ]
         customers = Customer.objects.filter(organization=organization).select_related("user")
         self.regular = customers.get(email=CUSTOMER.email)
@@ -77,6 +79,16 @@ class Venue:
                 day == from_day if today else day >= from_day
             ):
                 self._slots.remove(slot)
+                return slot
+        return None
+
+    def whole(self, resource: str, *, days: int) -> Slot | None:
+        """A slot of what is made of others, at a time when nobody was given any of these."""
+        while (slot := self.slot(resource, days=days)) is not None:
+            parts = [s for s in self._slots if s.resource.number in slot.parts and _meet(s, slot)]
+            hours = (slot.ends_at - slot.starts_at) // HOUR
+            if len(parts) == hours * len(slot.parts):
+                self._slots = [s for s in self._slots if s not in parts]
                 return slot
         return None
 
@@ -191,6 +203,59 @@ class Venue:
                 now=at,
             )
 
+    def move(self, booking: Booking, slot: Slot, *, at: datetime) -> None:
+        """The customer moves a booking to another time of the same price."""
+        with self._from(booking.customer):
+            reschedule.reschedule(
+                booking_id=booking.pk,
+                organization_id=self.organization.pk,
+                slot_id=slot.pk,
+                actor=self._actor(booking.customer),
+                now=at,
+            )
+
+    def propose(
+        self, booking: Booking, slot: Slot, *, by: Actor, at: datetime, message: str
+    ) -> None:
+        """A provider asks for another time; the customer has not answered yet."""
+        with self._from_office():
+            proposals.propose(
+                booking_id=booking.pk,
+                organization_id=self.organization.pk,
+                slot_id=slot.pk,
+                message=message,
+                actor=by,
+                now=at,
+            )
+
+    def accept(self, booking: Booking, *, at: datetime) -> None:
+        with self._from(booking.customer):
+            proposals.accept(
+                booking_id=booking.pk,
+                organization_id=self.organization.pk,
+                actor=self._actor(booking.customer),
+                now=at,
+            )
+
+    def close(self, slot: Slot, *, by: Actor, at: datetime, name: str) -> None:
+        """The resource of a slot is closed on its day; who has booked keeps their time."""
+        day = slot.starts_at.astimezone(ZoneInfo(slot.resource.time_zone)).date()
+        with self._from_office():
+            schedules.add_exceptions(
+                organization_id=self.organization.pk,
+                exceptions=[
+                    ScheduleException(
+                        resource=slot.resource,
+                        kind="closed",
+                        name=name,
+                        first_day=day,
+                        last_day=day,
+                    )
+                ],
+                actor=by,
+                now=at,
+            )
+
     def take_payment(self, transaction: CartTransaction, *, at: datetime) -> None:
         with self._from_office():
             decisions.take_payment(
@@ -257,7 +322,11 @@ def play(
     _called_off(riverside)
     _today(riverside)
     _at_the_clinic(lakeside)
+    _moved(riverside)
+    _proposed(lakeside)
+    _in_the_hall(riverside)
     _in_carts(riverside)
+    _closed_under_people(riverside)
 
 
 def _holds_that_ran_out(venue: Venue) -> None:
@@ -359,6 +428,56 @@ def _at_the_clinic(venue: Venue) -> None:
         made = venue.order(venue.somebody(), venue.slot(doctor, days=5), at=now - 9 * HOUR)
         venue.pay(made, at=now - 7 * HOUR, kind="pdf")
     venue.order(venue.somebody(), venue.slot("Dr. Marco", days=5), at=now - 2 * HOUR)
+
+
+def _moved(venue: Venue) -> None:
+    """Somebody found a better day, at the same price."""
+    now = venue.now
+    class_, later = venue.slot("Yoga", days=3), venue.slot("Yoga", days=5)
+    assert class_ is not None
+    assert later is not None
+    made = venue.order(venue.somebody(), class_, at=now - 16 * HOUR, method="pay_on_arrival")
+    venue.approve(made, at=now - 14 * HOUR)
+    venue.move(first_booking(made), later, at=now - 4 * HOUR)
+
+
+def _proposed(venue: Venue) -> None:
+    """Doctors ask for another time: one is waiting for the answer, one was accepted."""
+    now = venue.now
+    for doctor, email, customer in (
+        ("Dr. Lena", "provider@lakeside.example", venue.regular),
+        ("Dr. Marco", "steiner@lakeside.example", venue.somebody()),
+    ):
+        slot, other = venue.slot(doctor, days=6), venue.slot(doctor, days=8)
+        assert slot is not None
+        assert other is not None
+        made = venue.book(customer, slot, at=now - 20 * HOUR, method="pay_on_arrival")
+        booking = first_booking(made)
+        message = "I am at a congress on that day. Could you come later in the week?"
+        venue.propose(booking, other, by=staff_actor(email), at=now - 3 * HOUR, message=message)
+        if customer != venue.regular:
+            venue.accept(booking, at=now - 2 * HOUR)
+
+
+def _in_the_hall(venue: Venue) -> None:
+    """A club has both courts of the hall for an evening."""
+    slot = venue.whole("Hall", days=3)
+    made = venue.order(venue.somebody(), slot, at=venue.now - 24 * HOUR, method="pay_on_arrival")
+    venue.approve(made, at=venue.now - 22 * HOUR)
+
+
+def _closed_under_people(venue: Venue) -> None:
+    """A court gets new sand on a day for which somebody has booked: they keep their hour."""
+    slot = venue.slot("Court 4", days=11)
+    assert slot is not None
+    made = venue.order(venue.somebody(), slot, at=venue.now - 19 * HOUR, method="pay_on_arrival")
+    venue.approve(made, at=venue.now - 17 * HOUR)
+    manager = staff_actor("manager@riverside.example")
+    venue.close(slot, by=manager, at=venue.now - HOUR, name="New sand")
+
+
+def _meet(one: Slot, other: Slot) -> bool:
+    return one.starts_at < other.ends_at and other.starts_at < one.ends_at
 
 
 def _in_carts(venue: Venue) -> None:

@@ -1,27 +1,21 @@
-"""The demo's two venues: what they offer, when, and for how much.
-
-Slots lie on the wall clock of the place, so that a court opens at seven on both sides of a
-change to summer time.
-"""
+"""The demo's two venues: what they offer, when, and for how much. ``seed_schedules`` opens it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time
 from decimal import Decimal
-from zoneinfo import ZoneInfo
-
-from django.db.models import Max
+from typing import Any
 
 from audit.context import Actor
-from bookings.models import Organization, Resource, Slot, User
-from bookings.services.slots import create_slots
+from bookings.models import Organization, Pool, PoolMember, Resource, ScheduleRule, Slot, User
+from bookings.services.resources import compose
 from payments.models import PaymentPolicy, Price
 
 RIVERSIDE, LAKESIDE = "riverside-sports", "lakeside-clinic"
-DAYS_BACK, DAYS_AHEAD = 14, 21
-EVERY_DAY, WORKDAYS, WEEKEND = [1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5], [6, 7]
+DAYS_AHEAD = 21
+WORKDAYS, WEEKEND = [1, 2, 3, 4, 5], [6, 7]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +34,60 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Hours of the clock on the wall with the slots in them; see ``bookings.models.ScheduleRule``."""
+
+    from_time: str
+    until_time: str
+    minutes: int
+    gap: int = 0
+    weekdays: Sequence[int] = ()
+
+    def rule(self, offer: Offer) -> ScheduleRule:
+        """The same as a rule that is not saved."""
+        return ScheduleRule(
+            from_time=time.fromisoformat(self.from_time),
+            until_time=time.fromisoformat(self.until_time),
+            slot_minutes=self.minutes,
+            gap_minutes=self.gap,
+            weekdays=list(self.weekdays),
+            buffer_after_minutes=offer.buffer_after_minutes,
+            max_bookings=offer.people,
+            max_units=offer.people,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """A resource with its timetable. ``people`` is both limits of a slot, and 1 if exclusive."""
+    """A resource with its hours. ``people`` is both limits of a slot, and 1 if exclusive.
+
+    ``parts`` are names of what it is made of, ``one_of`` that of the pool of which it needs one,
+    ``rules`` further fields of the resource: how it may be booked.
+    """
 
     name: str
     kind: str
     description: str
-    starts: Sequence[time]
-    minutes: int
+    hours: Sequence[Open] = ()
     people: int = 1
     exclusive: bool = False
-    weekdays: Sequence[int] = tuple(EVERY_DAY)
     buffer_after_minutes: int = 0
     provider: str = ""
     tax_percent: str = "0"
     tariffs: Sequence[Tariff] = field(default_factory=list)
+    parts: Sequence[str] = ()
+    one_of: str = ""
+    rules: dict[str, Any] = field(default_factory=dict)
 
 
-def _every(minutes: int, first: str, last: str) -> list[time]:
-    """Wall-clock times from ``first`` to ``last``, both included."""
-    start, end = (datetime.combine(date(2000, 1, 1), time.fromisoformat(t)) for t in (first, last))
-    count = (end - start) // timedelta(minutes=minutes) + 1
-    return [(start + timedelta(minutes=minutes * i)).time() for i in range(count)]
-
-
-def _at(*times: str) -> list[time]:
-    return [time.fromisoformat(t) for t in times]
+def _practice(
+    opens: str, noon: str, after: str, closes: str, *, minutes: int, gap: int
+) -> list[Open]:
+    """The hours of a doctor, with a break for lunch."""
+    return [
+        Open(opens, noon, minutes, gap, WORKDAYS),
+        Open(after, closes, minutes, gap, WORKDAYS),
+    ]
 
 
 _COURT = [
@@ -76,7 +98,17 @@ _COURT = [
         priority=10,
     ),
 ]  # fmt: skip
+_CLASSES = [("09:00", "10:15"), ("18:00", "19:15"), ("20:15", "21:30")]
 _EARLY = {"discount_percent": 20, "until_time": time(9), "priority": 5}
+
+_COURT_RULES = {"cancel_until_minutes": 120, "reschedule_until_minutes": 120}
+_DOCTOR_RULES = {
+    "notice_minutes": 60,
+    "cancel_until_minutes": 24 * 60,
+    "reschedule_until_minutes": 24 * 60,
+    "most_live_bookings": 3,
+}
+ROOMS = "Treatment rooms"
 
 OFFERS = {
     RIVERSIDE: [
@@ -85,20 +117,30 @@ OFFERS = {
                 f"Court {number}",
                 "place",
                 "Clay court, one hour.",
-                _every(60, "07:00", "22:00"),
-                60,
+                [Open("07:00", "23:00", 60)],
                 exclusive=True,
                 tax_percent="19",
                 tariffs=_COURT,
+                rules=_COURT_RULES,
             )
             for number in (1, 2, 3, 4)
+        ),
+        Offer(
+            "Hall",
+            "place",
+            "Courts 3 and 4 without the net between them, for two hours.",
+            [Open("18:00", "22:00", 120, weekdays=[2, 4, 6])],
+            exclusive=True,
+            tax_percent="19",
+            tariffs=[Tariff("Hall", "110.00", "EUR")],
+            parts=["Court 3", "Court 4"],
+            rules=_COURT_RULES,
         ),
         Offer(
             "Yoga",
             "activity",
             "Slow flow for every level; mats are there.",
-            _at("09:00", "18:00", "20:15"),
-            75,
+            [Open(start, end, 75) for start, end in _CLASSES],
             people=18,
             tax_percent="7",
             tariffs=[Tariff("Class", "12.00", "EUR", per_person=True)],
@@ -107,8 +149,13 @@ OFFERS = {
             "Spinning",
             "activity",
             "Forty-five minutes on the bike. The last class of the day starts at half past eleven.",
-            _at("07:30", "12:30", "19:00", "21:30", "22:30", "23:30"),
-            45,
+            [
+                Open("07:30", "08:15", 45),
+                Open("12:30", "13:15", 45),
+                Open("19:00", "19:45", 45),
+                # Over midnight: the last class is over at a quarter past.
+                Open("21:30", "00:30", 45, gap=15),
+            ],
             people=20,
             tax_percent="7",
             tariffs=[
@@ -120,9 +167,28 @@ OFFERS = {
             "Open gym",
             "activity",
             "The gym without a class, free for everybody.",
-            _at("10:00", "14:00", "16:00", "20:00", "22:00"),
-            120,
+            [
+                Open("10:00", "12:00", 120),
+                Open("14:00", "18:00", 120),
+                Open("20:00", "00:00", 120),
+            ],
             people=40,
+        ),
+        Offer(
+            "Seminar room",
+            "place",
+            "For twelve people, with a screen. From any half hour, for as long as wanted.",
+            [Open("08:00", "12:00", 60), Open("12:30", "21:00", 60)],
+            exclusive=True,
+            tax_percent="19",
+            tariffs=[Tariff("Seminar", "35.00", "EUR")],
+            rules={
+                "mode": Resource.Mode.FREE_TIMES,
+                "grid_minutes": 30,
+                "shortest_minutes": 30,
+                "longest_minutes": 180,
+                "needs_approval": True,
+            },
         ),
     ],
     LAKESIDE: [
@@ -130,40 +196,50 @@ OFFERS = {
             "Dr. Lena Brunner",
             "person",
             "General medicine, 20 minutes.",
-            [*_every(25, "08:00", "11:45"), *_every(25, "13:30", "17:15")],
-            20,
+            _practice("08:00", "12:05", "13:30", "17:35", minutes=20, gap=5),
             exclusive=True,
-            weekdays=WORKDAYS,
             buffer_after_minutes=5,
             provider="provider@lakeside.example",
             tariffs=[Tariff("Consultation", "95.00", "CHF")],
+            one_of=ROOMS,
+            rules=_DOCTOR_RULES,
         ),
         Offer(
             "Dr. Marco Steiner",
             "person",
             "Physiotherapy, 30 minutes.",
-            [*_every(40, "08:00", "11:20"), *_every(40, "13:00", "17:00")],
-            30,
+            _practice("08:00", "11:50", "13:00", "17:30", minutes=30, gap=10),
             exclusive=True,
-            weekdays=WORKDAYS,
             buffer_after_minutes=10,
             provider="steiner@lakeside.example",
             tariffs=[Tariff("Treatment", "78.50", "CHF")],
+            one_of=ROOMS,
+            rules=_DOCTOR_RULES,
         ),
         Offer(
             "Dr. Aylin Demir",
             "person",
             "Sports medicine, 30 minutes.",
-            [*_every(35, "08:30", "12:00"), *_every(35, "14:00", "17:30")],
-            30,
+            _practice("08:30", "12:30", "14:00", "18:00", minutes=30, gap=5),
             exclusive=True,
-            weekdays=WORKDAYS,
             buffer_after_minutes=5,
             provider="demir@lakeside.example",
             tariffs=[Tariff("Consultation", "120.00", "CHF")],
+            one_of=ROOMS,
+            rules=_DOCTOR_RULES,
+        ),
+        *(
+            Offer(
+                f"Room {number}",
+                "place",
+                "For treatments; whoever is booked has one.",
+                exclusive=True,
+            )
+            for number in (1, 2, 3)
         ),
     ],
 }
+POOLS = {LAKESIDE: {ROOMS: ["Room 1", "Room 2", "Room 3"]}}
 
 
 def create_organizations() -> dict[str, Organization]:
@@ -200,8 +276,13 @@ def create_organizations() -> dict[str, Organization]:
     return {RIVERSIDE: riverside, LAKESIDE: lakeside}
 
 
-def create_resources(organizations: dict[str, Organization]) -> None:
-    """What the venues offer, with prices. Staff must exist."""
+def create_resources(
+    organizations: dict[str, Organization], *, actor: Actor, now: datetime
+) -> None:
+    """What the venues offer, with prices. Staff must exist.
+
+    What others take is made with them: a hall of its courts, doctors with the pool of rooms.
+    """
     users = {user.email: user for user in User.objects.filter(is_staff=True)}
     resources = {
         (slug, offer.name): Resource(
@@ -213,6 +294,10 @@ def create_resources(organizations: dict[str, Organization]) -> None:
             exclusive=offer.exclusive,
             provider=users.get(offer.provider),
             buffer_after_minutes=offer.buffer_after_minutes,
+            horizon_days=DAYS_AHEAD,
+            # Sports go on when offices rest.
+            observes_holidays=slug == LAKESIDE,
+            **offer.rules,
         )
         for slug, offers in OFFERS.items()
         for offer in offers
@@ -224,6 +309,37 @@ def create_resources(organizations: dict[str, Organization]) -> None:
         for offer in offers
         for tariff in offer.tariffs
     )
+    pools = _create_pools(organizations, resources)
+    for slug, offers in OFFERS.items():
+        for offer in offers:
+            if offer.parts or offer.one_of:
+                compose(
+                    resource_id=resources[slug, offer.name].pk,
+                    organization_id=organizations[slug].pk,
+                    part_ids=[resources[slug, name].pk for name in offer.parts],
+                    pool_ids=[pools[slug, offer.one_of].pk] if offer.one_of else [],
+                    actor=actor,
+                    reason="demo",
+                    now=now,
+                )
+
+
+def _create_pools(
+    organizations: dict[str, Organization], resources: dict[tuple[str, str], Resource]
+) -> dict[tuple[str, str], Pool]:
+    pools = {
+        (slug, name): Pool(organization=organizations[slug], name=name)
+        for slug, named in POOLS.items()
+        for name in named
+    }
+    Pool.objects.bulk_create(pools.values())
+    PoolMember.objects.bulk_create(
+        PoolMember(pool=pools[slug, name], resource=resources[slug, member])
+        for slug, named in POOLS.items()
+        for name, members in named.items()
+        for member in members
+    )
+    return pools
 
 
 def _price(resource: Resource, offer: Offer, tariff: Tariff) -> Price:
@@ -241,54 +357,6 @@ def _price(resource: Resource, offer: Offer, tariff: Tariff) -> Price:
         until_time=tariff.until_time,
         priority=tariff.priority,
     )
-
-
-def offer_slots(*, actor: Actor, now: datetime) -> int:
-    """Offer every resource until ``DAYS_AHEAD`` days from today, its own today.
-
-    Days before its last slot are left as they are: a demo that is started again a week later
-    gets the days that are new, and nothing back that somebody removed.
-
-    Returns:
-        How many slots are new.
-    """
-    found = (
-        Resource.objects.filter(organization__slug__in=OFFERS, is_active=True)
-        .select_related("organization")
-        .annotate(offered_until=Max("slots__starts_at"))
-    )
-    count = 0
-    for resource in found:
-        offers = {offer.name: offer for offer in OFFERS[resource.organization.slug]}
-        offer = offers.get(resource.name)
-        if offer is None:  # added by whoever plays with the demo
-            continue
-        count += create_slots(
-            resource=resource,
-            periods=list(_periods(resource, offer, resource.offered_until, now=now)),
-            max_bookings=offer.people,
-            max_units=offer.people,
-            actor=actor,
-        )
-    return count
-
-
-def _periods(
-    resource: Resource, offer: Offer, offered_until: datetime | None, *, now: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    zone = ZoneInfo(resource.time_zone)
-    today = now.astimezone(zone).date()
-    first = today - timedelta(days=DAYS_BACK)
-    if offered_until is not None:
-        first = max(first, offered_until.astimezone(zone).date() + timedelta(days=1))
-    days = (today + timedelta(days=DAYS_AHEAD) - first).days + 1
-    for day in (first + timedelta(days=i) for i in range(days)):
-        if day.isoweekday() not in offer.weekdays:
-            continue
-        for start in offer.starts:
-            # The length is added in UTC: it is the same in the nights that lose or gain an hour.
-            starts_at = datetime.combine(day, start, zone).astimezone(UTC)
-            yield starts_at, starts_at + timedelta(minutes=offer.minutes)
 
 
 def slots_of(organization: Organization) -> list[Slot]:

@@ -1,13 +1,13 @@
 """The demo's data: complete, consistent, and the same when it is made twice. Serves F4, A9."""
 
 import io
-from datetime import timedelta
+from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
 import pypdfium2
 import pytest
 from django.core.management import CommandError, call_command
-from django.db.models import Model
+from django.db.models import F, Model
 from django.utils import timezone
 from PIL import Image
 
@@ -16,7 +16,19 @@ from audit.context import Actor
 from audit.history import tracked_models, trail_of
 from audit.models import OutboxEvent
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, Customer, Organization, Slot, User
+from bookings.models import (
+    Booking,
+    Customer,
+    Organization,
+    Proposal,
+    Resource,
+    Schedule,
+    ScheduleException,
+    ScheduleRule,
+    Slot,
+    User,
+)
+from bookings.services import schedules
 from config.management.commands.seed_demo import seed
 from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
@@ -87,6 +99,7 @@ def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings)
     check_files()
     check_mail()
     check_slots(now)
+    check_schedules(now)
 
 
 def check_files() -> None:
@@ -112,7 +125,7 @@ def check_mail() -> None:
     """One event of each kind is left to tell."""
     kinds = list(OutboxEvent.objects.filter(dispatched_at=None).values_list("kind", flat=True))
     assert sorted(kinds) == sorted(values(OutboxEvent, "kind"))
-    assert 4 <= len(kinds) <= 12
+    assert 4 <= len(kinds) <= 16
 
 
 def check_slots(now) -> None:
@@ -127,6 +140,36 @@ def check_slots(now) -> None:
         assert min(days) <= today - timedelta(days=11)
         if organization.slug == "riverside-sports":
             assert {(s.hour, s.minute) for s in starts if s.date() == today} >= {(7, 0), (23, 30)}
+
+
+def check_schedules(now) -> None:
+    """There is one of each thing that schedules know, and nothing is left to regenerate."""
+    court = Resource.objects.get(name="Court 1")
+    versions = list(Schedule.objects.filter(resource=court).order_by("number"))
+    assert len(versions) == 3
+    assert versions[0].valid_from < versions[1].valid_from < now.date() < versions[2].valid_from
+    assert values(ScheduleException, "kind") == {"closed", "holiday", "extra"}
+    late = ScheduleRule.objects.filter(until_time__lt=F("from_time"), until_time__gt=time(0))
+    assert late.exists()  # over midnight
+
+    legacy = Slot.objects.get(status="legacy", starts_at__gt=now)
+    assert legacy.taken_bookings == 1
+    hall = Slot.objects.filter(resource__name="Hall", taken_bookings=1).get()
+    assert len(hall.parts) == 2
+    assert hall.occupancies.count() == 3
+    doctors = Slot.objects.filter(resource__kind="person", taken_bookings=1)
+    assert {len(s.picked) for s in doctors} == {1}
+    waiting = Proposal.objects.get(status="open")
+    assert waiting.booking.status == "reschedule_proposed"
+    assert set(values(Proposal, "status")) == {"open", "accepted"}
+    free = Resource.objects.get(mode="free_times")
+    assert free.needs_approval
+    assert not Slot.objects.filter(resource=free).exists()
+
+    for organization in Organization.objects.all():
+        resources = list(Resource.objects.filter(organization=organization))
+        changes = schedules.preview(resources=resources, now=timezone.now()).counts()
+        assert {name: n for name, n in changes.items() if n and name != "keep"} == {}
 
 
 def test_the_command_prints_who_can_sign_in(capsys, settings):

@@ -20,7 +20,7 @@ from rich.table import Table
 from audit.context import Actor, Origin, audited, origin
 from audit.models import OutboxEvent
 from bookings.models import Organization
-from config.demo import seed_people, seed_present, seed_venues
+from config.demo import seed_people, seed_present, seed_schedules, seed_venues
 from config.demo.seed_files import Files
 from config.demo.seed_past import Past
 from config.demo.seed_people import Login
@@ -53,10 +53,11 @@ def seed(*, now: datetime | None = None) -> list[Login]:
         transaction.atomic(),
         audited(actor, reason="demo"),
     ):
-        if not Organization.objects.filter(slug__in=seed_venues.OFFERS).exists():
+        there = {o.slug: o for o in Organization.objects.filter(slug__in=seed_venues.OFFERS)}
+        if not there:
             _fill(actor, Files(stack), now=now)
         else:
-            seed_venues.offer_slots(actor=actor, now=now)
+            seed_schedules.extend(there, actor=actor, now=now)
     return list(seed_people.LOGINS)
 
 
@@ -65,8 +66,8 @@ def _fill(actor: Actor, files: Files, *, now: datetime) -> None:
     organizations = seed_venues.create_organizations()
     seed_people.create_staff(organizations)
     seed_people.create_customers(organizations, rng)
-    seed_venues.create_resources(organizations)
-    seed_venues.offer_slots(actor=actor, now=now)
+    seed_venues.create_resources(organizations, actor=actor, now=now)
+    seed_schedules.open_venues(organizations, actor=actor, now=now)
     for slug, place in ((seed_venues.RIVERSIDE, "riverside"), (seed_venues.LAKESIDE, "lakeside")):
         reviewer = seed_people.staff_actor(f"reviewer@{place}.example")
         Past(organizations[slug], reviewer=reviewer, files=files, rng=rng, now=now).write()
