@@ -11,6 +11,7 @@ from audit.context import Actor, audited
 from audit.errors import Invalid, NotFound
 from audit.sql import insert
 from bookings import locks as booking_locks
+from bookings import rules as booking_rules
 from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING
@@ -41,6 +42,7 @@ def add_item(
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         CartFull: there are 100 items in it.
         Invalid: ``units`` is not between 1 and 10,000.
         NotFound: the organisation has no such slot.
@@ -52,6 +54,7 @@ def add_item(
             raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
         rules = selectors.price_rules_of_slot(slot_id)
         slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        booking_rules.check_new([slot], customer, now=now)
         booking = booking_transitions.hold(
             slot,
             customer=customer,

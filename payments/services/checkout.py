@@ -15,6 +15,7 @@ from audit.errors import Invalid
 from audit.observability.operations import operation
 from audit.sql import update_rows
 from bookings import locks as booking_locks
+from bookings import rules as booking_rules
 from bookings import transitions as booking_transitions
 from bookings.errors import HoldExpired, SlotGone
 from bookings.lifecycle import BookingStatus
@@ -44,7 +45,8 @@ def check_out(
     """Turn the open cart into one transaction and one pending booking per item.
 
     Prices, tax and discount are frozen on the items now. What is free, or paid on arrival
-    where the organisation confirms that at once, is approved in the same transaction.
+    where the organisation confirms that at once, is approved in the same transaction, unless
+    a resource in it needs the approval of the staff.
 
     Raises:
         CartEmpty: there is no item.
@@ -89,6 +91,7 @@ def book(
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         MethodNotOffered: pay now needs the cart.
     """
     check_units(units)
@@ -101,6 +104,7 @@ def book(
         audited(actor, reason="booked directly"),
     ):
         slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        booking_rules.check_new([slot], customer, now=now)
         held_until = now + timedelta(minutes=organization.hold_minutes)
         booking = booking_transitions.hold(
             slot, customer=customer, units=units, held_until=held_until, now=now
@@ -217,15 +221,17 @@ def order(
     )
     if staff is not None and method != PaymentMethod.PAY_NOW:
         decisions.approve_locked(made, bookings, actor=staff, now=now, reason="booked by staff")
-    elif _at_once(method, policy):
+    elif _at_once(method, policy, bookings):
         decisions.approve_locked(
             made, bookings, actor=Actor.system("payment policy"), now=now, reason="by policy"
         )
     return made
 
 
-def _at_once(method: str, policy: PaymentPolicy) -> bool:
+def _at_once(method: str, policy: PaymentPolicy, bookings: Sequence[Booking]) -> bool:
     """Whether an order that a customer makes is confirmed without anybody looking at it."""
+    if any(b.slot.resource.needs_approval for b in bookings):
+        return False
     ways = {
         PaymentMethod.FREE: policy.confirms_free,
         PaymentMethod.PAY_ON_ARRIVAL: policy.confirms_pay_on_arrival,

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings.models import Booking, Slot
+from bookings.models import Booking, Resource, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from config.schema import ALWAYS, WITH_BODY, WITH_KEY
@@ -103,6 +103,31 @@ def resource_taken(place, name):
     rival = f.make_slot(doctor, starts_at=start + timedelta(minutes=30))
     f.hold(f.CustomerFactory(organization=place.organization), rival)
     f.PriceFactory(resource=doctor)
+    return unchanged(lambda: SLOT_USERS[name](place, slot))
+
+
+@provokes("too_soon", *SLOT_USERS)
+def too_soon(place, name):
+    slot = place.slot()
+    Resource.objects.filter(pk=slot.resource_id).update(notice_minutes=60 * 24 * 7)
+    answer = unchanged(lambda: SLOT_USERS[name](place, slot))
+    assert answer.data["notice_minutes"] == 60 * 24 * 7
+    return answer
+
+
+@provokes("too_far_ahead", *SLOT_USERS)
+def too_far_ahead(place, name):
+    slot = place.slot(starts_at=f.soon(72))
+    Resource.objects.filter(pk=slot.resource_id).update(horizon_days=1)
+    answer = unchanged(lambda: SLOT_USERS[name](place, slot))
+    assert answer.data["horizon_days"] == 1
+    return answer
+
+
+@provokes("too_many_bookings", *SLOT_USERS)
+def too_many_bookings(place, name):
+    slot = place.hold(max_bookings=2).slot
+    Resource.objects.filter(pk=slot.resource_id).update(most_live_bookings=1)
     return unchanged(lambda: SLOT_USERS[name](place, slot))
 
 

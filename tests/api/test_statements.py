@@ -70,6 +70,19 @@ def test_adding_an_exclusive_resource_takes_two_more(world):
     assert len(statements) <= 12, statements
 
 
+def test_counting_what_a_customer_has_takes_two_more(world):
+    client = world.here.as_customer()
+    resource = f.ResourceFactory(organization=world.here.organization, most_live_bookings=5)
+    assert put_in_cart(world, client).status == 201
+    slot = world.here.slot(resource=resource)
+
+    with counted() as statements:
+        answer = client.post("cart/items/", {"slot": str(slot.pk)}, key=new_key())
+
+    assert answer.status == 201
+    assert len(statements) <= 12, statements
+
+
 @pytest.mark.parametrize("method", ["pay_now", "pay_on_arrival"])
 def test_checkout_takes_the_same_for_any_number_of_items(world, method):
     client = world.here.as_customer()
@@ -118,7 +131,7 @@ def test_approving_takes_the_same_for_any_number_of_bookings(world):
 
 
 def test_checking_in_takes_at_most_12(world):
-    booking = world.here.confirmed(starts_at=f.soon(0.02))
+    booking = world.here.confirmed_today()
     client = world.here.as_role("front_desk")
     code = world.here.as_customer().get(f"bookings/{booking.pk}/").data["check_in_code"]
 

@@ -191,18 +191,16 @@ def test_a_new_customer_is_not_kept_if_the_slot_is_full(staff, customer, resourc
 @pytest.fixture(params=["too soon", "too far ahead", "too many"])
 def against_the_rules(request, resource, staff, customer):
     """A slot that the customer may not book, and the error that says so."""
+    errors = {"too soon": TooSoon, "too far ahead": TooFarAhead, "too many": TooManyBookings}
     if request.param == "too soon":
         resource.notice_minutes = 60 * 72
-        error = TooSoon
     elif request.param == "too far ahead":
         resource.horizon_days = 1
-        error = TooFarAhead
     else:
         resource.most_live_bookings = 1
-        error = TooManyBookings
         book_for(staff, customer, f.make_slot(resource, starts_at=f.soon(60)))
     resource.save()
-    return f.make_slot(resource, starts_at=f.soon(48)), error
+    return f.make_slot(resource, starts_at=f.soon(48)), errors[request.param]
 
 
 def test_the_booking_rules_hold_at_the_desk_too(staff, customer, against_the_rules):
