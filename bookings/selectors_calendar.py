@@ -181,3 +181,23 @@ def closed_days(
                     found.setdefault((resource.pk, day), row.name)
             day += timedelta(days=1)
     return found
+
+
+def slots_of_day(
+    slots: QuerySet[Slot], *, resource: Resource, start: datetime, end: datetime, now: datetime
+) -> list[Slot]:
+    """The slots of a resource that begin between two moments and can still be booked, whether
+    or not there is room; one statement."""
+    found = list(
+        slots.select_related(None)
+        .filter(
+            resource=resource,
+            status=SlotStatus.OPEN,
+            starts_at__gte=max(start, now),
+            starts_at__lt=end,
+        )
+        .order_by("starts_at", "pk")[:MOST_SLOTS]
+    )
+    for slot in found:
+        slot.resource = resource
+    return found

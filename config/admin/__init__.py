@@ -68,10 +68,17 @@ class HoldfastAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         from config.admin import check_in
+        from config.admin.calendar import book, move, panels  # noqa: F401
         from config.admin.calendar import page as calendar
 
         return [
             path("calendar/", self.admin_view(calendar.page), name="calendar"),
+            path("calendar/book/", self.admin_view(book.page), name="calendar_book"),
+            path(
+                "calendar/move/<uuid:booking_id>/",
+                self.admin_view(move.page),
+                name="calendar_move",
+            ),
             path("check-in/", self.admin_view(check_in.page), name="check_in"),
             path("check-in/payment/", self.admin_view(check_in.take_payment), name="check_in_pay"),
         ]

@@ -10,6 +10,7 @@ import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -19,6 +20,7 @@ from bookings.admin import show
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking
 from bookings.selectors_calendar import Blocked, Sitting
+from bookings.services.reschedule import MOVABLE
 from config.admin.calendar.axis import Axis, Day
 
 LANES = 8
@@ -27,6 +29,13 @@ HEAD_PIXELS, PERSON_PIXELS, ROOMY_PIXELS = 22, 20, 35
 # Pixels for a minute, by the name of the scale; the shortest block decides.
 SCALES = {"s": 1.0, "m": 1.5, "l": 2.25, "xl": 3.0}
 COMFORT = 60
+
+
+class May(NamedTuple):
+    """What the reader may do with what they see."""
+
+    move: bool
+    book: bool
 
 
 @dataclass(slots=True)
@@ -42,7 +51,8 @@ class Person:
     move_url: str = ""
 
     @classmethod
-    def of(cls, booking: Booking) -> Person:
+    def of(cls, booking: Booking, *, may_move: bool) -> Person:
+        movable = may_move and not booking.stands_for_id and booking.status in MOVABLE
         return cls(
             name=booking.customer.name,
             units=booking.units,
@@ -50,6 +60,7 @@ class Person:
             words=_("proposed time") if booking.stands_for_id else booking.get_status_display(),
             colour=show.BOOKING_COLOURS[booking.status],
             url=reverse("admin:bookings_booking_change", args=[booking.pk]),
+            move_url=reverse("admin:calendar_move", args=[booking.pk]) if movable else "",
         )
 
 
@@ -119,6 +130,7 @@ def column(
     axis: Axis,
     scale: str,
     now: datetime,
+    may: May,
 ) -> list[Block]:
     """The blocks of one resource on one day, in the order of time, side by side where needed."""
     free_of_slots = [
@@ -129,7 +141,7 @@ def column(
         )
     ]
     blocks = [
-        _of_slot(sitting, others, day=day, axis=axis, scale=scale, now=now)
+        _of_slot(sitting, others, day=day, axis=axis, scale=scale, now=now, may=may)
         for sitting in sittings
         if sitting.slot.starts_at < day.end and sitting.slot.ends_at > day.start
     ] + [
@@ -150,13 +162,16 @@ def _of_slot(
     axis: Axis,
     scale: str,
     now: datetime,
+    may: May,
 ) -> Block:
     slot = sitting.slot
     block = _block(slot.starts_at, slot.ends_at, day=day, axis=axis)
     block.url = reverse("admin:bookings_slot_change", args=[slot.pk])
     block.filled = f"{sitting.taken_units}/{slot.max_units}"
     block.state, block.words = _state(sitting, others, now=now)
-    block.people = [Person.of(booking) for booking in sitting.bookings]
+    if may.book and block.state in ("free", "some"):
+        block.book_url = f"{reverse('admin:calendar_book')}?slot={slot.pk}"
+    block.people = [Person.of(booking, may_move=may.move) for booking in sitting.bookings]
     block.unnamed = sitting.more
     pixels = block.height * SCALES[scale] - HEAD_PIXELS
     block.roomy = pixels >= sitting.taken_bookings * ROOMY_PIXELS

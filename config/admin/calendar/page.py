@@ -22,14 +22,19 @@ from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
 
 from bookings import selectors_calendar as calendar
+from bookings.admin.base import person
 from bookings.admin.show import BOOKING_COLOURS
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Resource, Slot
+from bookings.permissions import may as may_do
 from bookings.selectors_calendar import Blocked, Sitting
 from config.admin.calendar import asked as asking
 from config.admin.calendar import blocks
 from config.admin.calendar.asked import DAY, WEEK, Asked
 from config.admin.calendar.axis import Axis, Day
+from config.admin.calendar.blocks import May
+from config.admin.calendar.move import CHANGE
+from payments.services import desk
 
 LONG_DAY = "l, j F Y"
 SHORT_DAY = "D j M"
@@ -51,7 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "kinds": Resource.Kind.choices,
             "legend": _legend(),
             **_around(asked),
-            **(_grid(asked, slots, bookings, now=now) if asked.shown else {}),
+            **(_grid(request, asked, slots, bookings, now=now) if asked.shown else {}),
         },
     )
 
@@ -70,7 +75,9 @@ def _around(asked: Asked) -> dict[str, Any]:
     if asked.view == DAY:
         heading = date_format(asked.day, LONG_DAY)
     else:
-        heading = f"{date_format(days[0], 'j F Y')} – {date_format(days[-1], 'j F Y')}"
+        same = days[0].month == days[-1].month
+        first = date_format(days[0], "j" if same else "j F")
+        heading = f"{first} – {date_format(days[-1], 'j F Y')}"
     return {
         "heading": heading,
         "earlier_url": asked.url(day=(asked.day - asked.step).isoformat()),
@@ -90,18 +97,22 @@ def _around(asked: Asked) -> dict[str, Any]:
 
 
 def _grid(
-    asked: Asked, slots: QuerySet[Slot], bookings: QuerySet[Booking], *, now: datetime
+    request: HttpRequest,
+    asked: Asked,
+    slots: QuerySet[Slot],
+    bookings: QuerySet[Booking],
+    *,
+    now: datetime,
 ) -> dict[str, Any]:
     """The axis and the columns, each with its blocks."""
     shown = asked.shown
+    organization_id = shown[0].organization_id
     zone, mixed = zone_of(asked)
     days = [Day.of(day, zone) for day in asked.days]
     start, end = days[0].start, days[-1].end
     found = calendar.sittings(slots, bookings, resources=shown, start=start, end=end, now=now)
     others = calendar.blocked(shown, start=start, end=end)
-    closed = calendar.closed_days(
-        shown[0].organization_id, shown, first=asked.days[0], last=asked.days[-1]
-    )
+    closed = calendar.closed_days(organization_id, shown, first=asked.days[0], last=asked.days[-1])
     times = _times(*found.by_resource.values(), *others.values())
     spans = [
         (max(first, day.start), min(last, day.end))
@@ -109,6 +120,10 @@ def _grid(
         for first, last in times
         if first < day.end and last > day.start
     ]
+    may = May(
+        move=may_do(person(request), CHANGE, organization_id),
+        book=may_do(person(request), desk.BOOK, organization_id),
+    )
     axis, scale = Axis(days, zone, spans), blocks.scale_for(times)
     columns = []
     for resource in shown:
@@ -120,6 +135,7 @@ def _grid(
                 axis=axis,
                 scale=scale,
                 now=now,
+                may=may,
             )
             columns.append(
                 _column(asked, resource, day, zone)

@@ -80,6 +80,27 @@
         });
     }
 
+    // The desk's forms: only the fields that count now, and another resource's times at once.
+    function desk(form) {
+        function show() {
+            const who = form.querySelector("[data-hf-who]:checked");
+            form.querySelectorAll("[data-hf-for]").forEach(function (part) {
+                part.hidden = Boolean(who) && part.dataset.hfFor !== who.value;
+            });
+            const anyway = form.querySelector("[data-hf-anyway]");
+            form.querySelectorAll("[data-hf-for-anyway]").forEach(function (part) {
+                part.hidden = !anyway.checked;
+            });
+        }
+        form.addEventListener("change", function (event) {
+            show();
+            if (event.target.matches("[data-hf-look]")) {
+                form.requestSubmit(form.querySelector("[name=step][value=look]"));
+            }
+        });
+        show();
+    }
+
     document.addEventListener("DOMContentLoaded", function () {
         document.querySelectorAll("[data-hf-calendar]").forEach(function (grid) {
             arrows(grid);
@@ -90,5 +111,6 @@
             });
         });
         document.querySelectorAll("[data-hf-calendar-form]").forEach(sendOnChange);
+        document.querySelectorAll("[data-hf-desk]").forEach(desk);
     });
 })();

@@ -1,0 +1,327 @@
+"""Book for somebody who calls or stands at the desk (F3).
+
+One form: looking for a time or a customer sends it with another button, and everything that was
+typed comes back. It books once however often it is sent: the form carries a key, and the answer
+to that key is kept (audit/idempotency.py).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zoneinfo
+from datetime import date, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audit import idempotency
+from audit.admin.scope import staff_actor
+from audit.errors import DomainError, IdempotencyInProgress, IdempotencyKeyReused
+from audit.idempotency import Answer
+from bookings.admin import show as show_bookings
+from bookings.admin.base import person
+from bookings.errors import TooFarAhead, TooManyBookings, TooSoon
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, Customer, Resource, Slot
+from bookings.permissions import may, organizations_with
+from config.admin.calendar.book_form import KNOWN, BookForm
+from config.admin.calendar.people import MOST, search
+from config.admin.calendar.picker import pick
+from payments.lifecycle import PaymentMethod
+from payments.models import CartTransaction
+from payments.selectors import policy_of
+from payments.services import desk
+
+ADD_CUSTOMER = "bookings.add_customer"
+ROUTE = "POST admin/calendar/book"
+SEND = "book"
+# What is the same booking when it is sent again.
+SENT = (
+    "slot",
+    "who",
+    "customer",
+    "name",
+    "email",
+    "phone",
+    "units",
+    "method",
+    "note",
+    "anyway",
+    "reason",
+)
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """The form; sent with ``step=book``, what is on it is booked."""
+    now = timezone.now()
+    said = request.POST if request.method == "POST" else request.GET
+    desk_of = Desk(request, said)
+    typed = desk_of.typed(said, now=now)
+    if request.method != "POST" or said.get("step") != SEND:
+        return _show(request, desk_of, desk_of.form(initial=typed), typed, now=now)
+    form = desk_of.form(data=typed)
+    if not form.is_valid():
+        return _show(request, desk_of, form, typed, now=now)
+    keep_token = False
+    try:
+        answer = _book(request, desk_of, form.cleaned_data, now=now)
+        words = json.loads(answer.body)["detail"]
+        if answer.status < 400:
+            messages.success(request, words)
+            return HttpResponseRedirect(answer.headers["Location"])
+    except IdempotencyInProgress:
+        keep_token = True
+        words = _("This is being booked right now. Press the button again to see the booking.")
+    except IdempotencyKeyReused:
+        words = _(
+            "A booking was made with this form before. If you want another one, look it over and"
+            " press the button again."
+        )
+    except DomainError as error:
+        words = error.detail
+    form.add_error(None, words)
+    return _show(request, desk_of, form, typed, now=now, keep_token=keep_token)
+
+
+class Desk:
+    """Who books, and what they may choose: of one organisation, which the resource decides."""
+
+    def __init__(self, request: HttpRequest, said: QueryDict) -> None:
+        """Find the resource, and the slot, that an address or a form names.
+
+        Raises:
+            PermissionDenied: there is nothing this person may book for others.
+        """
+        self.user = person(request)
+        self.resources = _resources(request)
+        if not self.resources:
+            raise PermissionDenied
+        self.slots: QuerySet[Slot] = _rows(Slot, request)
+        wanted = _uuid(said.get("slot"))
+        self.slot = self.slots.filter(pk=wanted).first() if wanted else None
+        named = said.get("resource") or (str(self.slot.resource_id) if self.slot else "")
+        self.resource = next((r for r in self.resources if str(r.pk) == named), self.resources[0])
+        if self.slot and self.slot.resource_id != self.resource.pk:
+            self.slot = None
+        self.organization = self.resource.organization
+        self.customers: QuerySet[Customer] = _rows(Customer, request).filter(
+            organization=self.organization
+        )
+        self.may_add = may(self.user, ADD_CUSTOMER, self.organization.pk)
+        self.may_go_beyond = may(self.user, desk.GO_BEYOND, self.organization.pk)
+
+    def typed(self, said: QueryDict, *, now: datetime) -> dict[str, str]:
+        """What stands on the form: what was typed, or what the address presets."""
+        if "step" in said:
+            found = {name: str(said.get(name, "")) for name in BookForm.base_fields}
+        else:
+            found = {"units": "1", "who": KNOWN}
+        zone = zoneinfo.ZoneInfo(self.resource.time_zone)
+        day = self.slot.starts_at if self.slot else now
+        return found | {
+            "token": found.get("token") or str(uuid.uuid4()),
+            "resource": str(self.resource.pk),
+            "day": said.get("day") or day.astimezone(zone).date().isoformat(),
+            "slot": str(self.slot.pk) if self.slot else "",
+        }
+
+    def form(self, **kwargs: Any) -> BookForm:
+        return BookForm(
+            resources=self.resources,
+            customers=self.customers,
+            methods=self.methods(),
+            may_go_beyond=self.may_go_beyond,
+            may_add=self.may_add,
+            **kwargs,
+        )
+
+    def methods(self) -> list[tuple[str, Any]]:
+        """How the organisation lets its customers pay."""
+        policy = policy_of(self.organization)
+        return [
+            (value, words)
+            for value, words, offered in (
+                (
+                    PaymentMethod.PAY_ON_ARRIVAL.value,
+                    _("On arrival"),
+                    policy.accepts_pay_on_arrival,
+                ),
+                (
+                    PaymentMethod.PAY_NOW.value,
+                    _("Now: the customer is sent how to pay"),
+                    policy.accepts_pay_now,
+                ),
+                (PaymentMethod.FREE.value, _("Nothing: it is free of charge"), True),
+            )
+            if offered
+        ]
+
+
+def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime) -> Answer:
+    """Call the one service, once for what stands on the form.
+
+    Returns:
+        What was kept for the form's key: where to go and what to say, or why it was refused.
+
+    Raises:
+        IdempotencyInProgress, IdempotencyKeyReused: see :func:`audit.idempotency.run`.
+        DomainError: what a key does not keep.
+    """
+    customer = said["known"] if said["who"] == KNOWN else _new(said)
+
+    def execute() -> Answer:
+        made = desk.book_for(
+            organization=at.organization,
+            customer=customer,
+            slot_id=said["slot"],
+            units=said["units"],
+            payment_method=said["method"],
+            note=said["note"],
+            overriding=said["reason"] if said["anyway"] else "",
+            actor=staff_actor(request),
+            now=now,
+        )
+        booking = Booking.objects.select_related("customer").get(cart_item__transaction=made)
+        url = reverse("admin:bookings_booking_change", args=[booking.pk])
+        return Answer(302, json.dumps({"detail": _done(booking, made)}), {"Location": url})
+
+    return idempotency.run(
+        user_id=at.user.pk,
+        route=ROUTE,
+        key=said["token"],
+        request_hash=idempotency.request_hash(
+            *(f"{name}={said.get(name)}" for name in SENT), f"organization={at.organization.pk}"
+        ),
+        execute=execute,
+        problem=lambda error: Answer(error.status, json.dumps({"detail": _refused(at, error)})),
+    )
+
+
+def _new(said: dict[str, Any]) -> desk.NewCustomer:
+    return desk.NewCustomer(said["name"], said["email"], str(said["phone"] or ""))
+
+
+def _done(booking: Booking, made: CartTransaction) -> str:
+    """What happened, and what is left to do."""
+    about = {"who": booking.customer.name, "reference": booking.reference}
+    if booking.status == BookingStatus.CONFIRMED:
+        return _("Booked for %(who)s and confirmed: %(reference)s.") % about
+    if made.payment_method != PaymentMethod.PAY_NOW:
+        return _("Booked for %(who)s: %(reference)s. Somebody else has to approve it.") % about
+    if booking.customer.email:
+        return _("Booked for %(who)s: %(reference)s. How to pay is on its way by e-mail.") % about
+    return (
+        _("Booked for %(who)s: %(reference)s. They have no e-mail address: tell them how to pay.")
+        % about
+    )
+
+
+def _refused(at: Desk, error: DomainError) -> str:
+    """Why it was not booked; and what to do where only the rules are in the way."""
+    if isinstance(error, TooSoon | TooFarAhead | TooManyBookings) and at.may_go_beyond:
+        return _(
+            'Not booked, by the rules of %(resource)s: %(why)s To book it all the same, tick "Book anyway" and say why.'
+        ) % {
+            "resource": at.resource.name,
+            "why": error.detail,
+        }
+    return error.detail
+
+
+def _resources(request: HttpRequest) -> list[Resource]:
+    """What this person may book for others."""
+    allowed = organizations_with(person(request), desk.BOOK)
+    rows = _rows(Resource, request).select_related("organization").order_by("name", "pk")
+    rows = rows.filter(is_active=True, organization__is_active=True, mode=Resource.Mode.SLOTS)
+    return list(rows if allowed is None else rows.filter(organization__in=allowed))
+
+
+def _rows(model: type[Any], request: HttpRequest) -> QuerySet[Any]:
+    return site._registry[model].get_queryset(request).order_by()
+
+
+def _uuid(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _show(
+    request: HttpRequest,
+    at: Desk,
+    form: BookForm,
+    typed: dict[str, str],
+    *,
+    now: datetime,
+    keep_token: bool = False,
+) -> HttpResponse:
+    """The page with everything that was typed, and with what can be chosen from it."""
+    if form.is_bound and not keep_token:
+        typed = typed | {"token": str(uuid.uuid4())}  # what is sent next may be another booking
+    day = _day(typed["day"], now)
+    picker = pick(
+        at.slots,
+        resource=at.resource,
+        day=day,
+        units=_units(typed["units"]),
+        now=now,
+        chosen=at.slot.pk if at.slot else None,
+    )
+    people = _people(at, typed)
+    return TemplateResponse(
+        request,
+        "admin/calendar/book.html",
+        {
+            **site.each_context(request),
+            "title": _("Book for somebody"),
+            "form": form,
+            "typed": typed,
+            "resource": at.resource,
+            "resources": at.resources,
+            "several": len({r.organization_id for r in at.resources}) > 1,
+            "headline": _headline(at),
+            "picker": picker,
+            "people": people[:MOST],
+            "more_people": len(people) > MOST,
+            "may_go_beyond": at.may_go_beyond,
+            "may_add": at.may_add,
+            "back_url": f"{reverse('admin:calendar')}?day={day.isoformat()}",
+        },
+    )
+
+
+def _day(text: str, now: datetime) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return timezone.localdate(now)
+
+
+def _units(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 else 1
+
+
+def _people(at: Desk, typed: dict[str, str]) -> list[Customer]:
+    """Who was searched for; and who was chosen before, whatever is searched for now."""
+    found = search(at.customers, typed.get("search", ""))
+    chosen = _uuid(typed.get("customer"))
+    if chosen and chosen not in [c.pk for c in found]:
+        found = [*at.customers.filter(pk=chosen), *found]
+    return found
+
+
+def _headline(at: Desk) -> str:
+    if at.slot is None:
+        return ""
+    at.slot.resource = at.resource
+    return f"{at.resource.name} · {show_bookings.slot_time(at.slot)}"

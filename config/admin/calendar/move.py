@@ -1,0 +1,236 @@
+"""Move a booking to another time, or propose one to its customer (B6, B11, F3)."""
+
+from __future__ import annotations
+
+import uuid
+import zoneinfo
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.admin.scope import staff_actor
+from audit.errors import DomainError, StaleVersion
+from bookings import selectors
+from bookings.admin import show as show_bookings
+from bookings.admin.base import LONGEST_REASON, person, refusal
+from bookings.lifecycle import BOOKING
+from bookings.models import Booking, Resource, Slot
+from bookings.permissions import may
+from bookings.services import reschedule as services
+from config.admin.calendar.picker import pick, resources_by_nearness
+from payments.admin import show
+from payments.errors import PriceDiffers
+from payments.models import CartItem
+from payments.services import reschedule as money
+
+CHANGE = "bookings.change_booking"
+MOVE, PROPOSE, WITHDRAW = "move", "propose", "withdraw"
+
+
+class WithdrawForm(forms.Form):
+    """Why a proposal is taken back, and which version of the booking was seen."""
+
+    version = forms.IntegerField(min_value=1)
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        error_messages={"required": gettext_lazy("Say why; the customer and the history show it.")},
+    )
+
+
+class MoveForm(WithdrawForm):
+    """Also to which slot."""
+
+    slot = forms.UUIDField(error_messages={"required": gettext_lazy("Choose a time.")})
+    keep_price = forms.BooleanField(required=False)
+
+
+def page(request: HttpRequest, booking_id: uuid.UUID) -> HttpResponse:
+    """Choose a time; with ``step=move`` or ``step=propose`` it is done."""
+    now = timezone.now()
+    booking = _booking(request, booking_id)
+    step = request.POST.get("step")
+    if step == WITHDRAW:
+        form: forms.Form = WithdrawForm(request.POST)
+    elif step in (MOVE, PROPOSE):
+        form = MoveForm(request.POST)
+    else:
+        return _show(request, booking, MoveForm(), now=now)
+    if form.is_valid():
+        try:
+            words = _do(request, booking, step, form.cleaned_data, now=now)
+        except StaleVersion:
+            if _is_done(booking, step, form.cleaned_data):  # the button was pressed twice
+                return _to_booking(booking)
+            words = _(
+                "Nothing was done: somebody changed this booking while the page was open. It is"
+                " shown as it is now; look it over and press the button again."
+            )
+            form.add_error(None, words)
+        except PriceDiffers as error:
+            words = _(
+                "Nothing was done: the booking costs %(amount)s, and that time costs"
+                " %(new_amount)s %(currency)s. Tick the box below to move it at the price it has."
+            )
+            form.add_error(None, words % error.extra)
+        except (DomainError, DatabaseError) as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            form.add_error(None, refused)
+        else:
+            messages.success(request, words)
+            return _to_booking(booking)
+    return _show(request, _booking(request, booking_id), form, now=now)
+
+
+def _do(
+    request: HttpRequest, booking: Booking, step: str, said: dict[str, Any], *, now: datetime
+) -> str:
+    """Call the one service, and say what it did."""
+    about: dict[str, Any] = {
+        "booking_id": booking.pk,
+        "organization_id": booking.organization_id,
+        "actor": staff_actor(request),
+        "now": now,
+        "version": said["version"],
+    }
+    if step == MOVE:
+        moved = money.reschedule(
+            slot_id=said["slot"], reason=said["reason"], accept_price=said["keep_price"], **about
+        )
+        return _("%(who)s is moved to %(when)s.") % {
+            "who": booking.customer,
+            "when": f"{moved.slot.resource.name}, {show_bookings.slot_time(moved.slot)}",
+        }
+    if step == PROPOSE:
+        made = services.propose(slot_id=said["slot"], message=said["reason"], **about)
+        return _("Proposed to %(who)s, who can answer until %(until)s. Both times are held.") % {
+            "who": booking.customer,
+            "until": show_bookings.when(made.expires_at),
+        }
+    services.withdraw(reason=said["reason"], **about)
+    return _("The proposal is taken back; the booking stays where it is.")
+
+
+def _is_done(booking: Booking, step: str, said: dict[str, Any]) -> bool:
+    """Whether a booking is where somebody wanted to move it already."""
+    return step == MOVE and Booking.objects.filter(pk=booking.pk, slot=said["slot"]).exists()
+
+
+def _to_booking(booking: Booking) -> HttpResponse:
+    return HttpResponseRedirect(reverse("admin:bookings_booking_change", args=[booking.pk]))
+
+
+def _booking(request: HttpRequest, booking_id: uuid.UUID) -> Booking:
+    """The booking, with its slot, resource and customer.
+
+    Raises:
+        Http404: it is not there, or not this person's to see.
+        PermissionDenied: this person may not change it.
+    """
+    rows: QuerySet[Booking] = site._registry[Booking].get_queryset(request)
+    found = rows.select_related("slot__resource__organization", "customer").filter(pk=booking_id)
+    booking = found.first()
+    if booking is None:
+        raise Http404
+    if not may(person(request), CHANGE, booking.organization_id):
+        raise PermissionDenied
+    return booking
+
+
+def _show(
+    request: HttpRequest, booking: Booking, form: forms.Form, *, now: datetime
+) -> HttpResponse:
+    said: Mapping[str, Any] = request.POST if request.method == "POST" else request.GET
+    resources = _resources(request, booking)
+    named = said.get("resource", "")
+    resource = next((r for r in resources if str(r.pk) == named), booking.slot.resource)
+    day = _day(said.get("day", ""), booking.slot, resource, now=now)
+    proposal = selectors.open_proposal(booking)
+    paid, paid_words = _paid(request, booking)
+    slots: QuerySet[Slot] = site._registry[Slot].get_queryset(request).order_by()
+    typed = {
+        "version": booking.version,
+        "day": day.isoformat(),
+        "reason": said.get("reason", ""),
+        "keep_price": said.get("keep_price", ""),
+    }
+    return TemplateResponse(
+        request,
+        "admin/calendar/move.html",
+        {
+            **site.each_context(request),
+            "title": _("Move a booking"),
+            "booking": booking,
+            "booking_url": reverse("admin:bookings_booking_change", args=[booking.pk]),
+            "here": reverse("admin:calendar_move", args=[booking.pk]),
+            "time": show_bookings.slot_time(booking.slot),
+            "status": show_bookings.booking_badge(booking),
+            "paid_words": paid_words,
+            "form": form,
+            "typed": typed,
+            "resources": resources,
+            "picker": pick(
+                slots,
+                resource=resource,
+                day=day,
+                units=booking.units,
+                now=now,
+                chosen=_uuid(said.get("slot")),
+                leaving=booking.slot,
+                paid=paid,
+            ),
+            "may_move": booking.status in services.MOVABLE,
+            "proposal": proposal,
+            "proposed": show_bookings.slot_time(proposal.stand_in.slot) if proposal else "",
+            "answer_until": show_bookings.when(proposal.expires_at) if proposal else "",
+            "may_propose": BOOKING.allows("propose", booking.status),
+        },
+    )
+
+
+def _resources(request: HttpRequest, booking: Booking) -> list[Resource]:
+    rows: QuerySet[Resource] = site._registry[Resource].get_queryset(request)
+    found = rows.filter(
+        organization=booking.organization_id, is_active=True, mode=Resource.Mode.SLOTS
+    )
+    return resources_by_nearness(list(found), booking.slot.resource)
+
+
+def _day(text: str, slot: Slot, resource: Resource, *, now: datetime) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        zone = zoneinfo.ZoneInfo(resource.time_zone)
+        return max(slot.starts_at, now).astimezone(zone).date()
+
+
+def _paid(request: HttpRequest, booking: Booking) -> tuple[Decimal | None, str]:
+    """What the booking costs, for those who may see money."""
+    if not may(person(request), "payments.view_carttransaction", booking.organization_id):
+        return None, ""
+    item = CartItem.objects.filter(booking=booking, amount__isnull=False).first()
+    if item is None or not item.amount:
+        return Decimal(0), _("free of charge")
+    return item.amount, show.money(item.amount, item.currency)
+
+
+def _uuid(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text or "")
+    except ValueError:
+        return None

@@ -1,0 +1,156 @@
+"""Choosing a time: a resource, a day, and its slots with room and price (B6, F3)."""
+
+from __future__ import annotations
+
+import uuid
+import zoneinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from bookings import selectors
+from bookings.models import Resource, Slot
+from bookings.selectors import Availability
+from bookings.selectors_calendar import slots_of_day
+from config.admin.calendar.axis import Day
+from payments.admin import show
+from payments.prices import Quote
+from payments.selectors import quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A slot that can be chosen, or cannot and says why."""
+
+    slot: Slot
+    hours: str
+    fits: bool
+    words: str
+    price: str
+    amount: Decimal
+    difference: str = ""
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """The slots of a resource on a day."""
+
+    resource: Resource
+    day: date
+    day_words: str
+    zone: str
+    choices: list[Choice]
+
+    @property
+    def any_fits(self) -> bool:
+        return any(choice.fits for choice in self.choices)
+
+
+def pick(
+    slots: QuerySet[Slot],
+    *,
+    resource: Resource,
+    day: date,
+    units: int,
+    now: datetime,
+    chosen: uuid.UUID | None = None,
+    leaving: Slot | None = None,
+    paid: Decimal | None = None,
+) -> Picker:
+    """What can be chosen on a day, in four statements.
+
+    Args:
+        slots: as far as the person may see them.
+        leaving: the slot a booking is moved away from; it is left out, and its own seats do
+            not stand in the way of the others.
+        paid: what the booking costs now, to say what the difference is.
+    """
+    zone = zoneinfo.ZoneInfo(resource.time_zone)
+    span = Day.of(day, zone)
+    found = slots_of_day(slots, resource=resource, start=span.start, end=span.end, now=now)
+    found = [slot for slot in found if leaving is None or slot.pk != leaving.pk]
+    left = selectors.availability(found, now=now)
+    prices = quotes(found, units)
+    return Picker(
+        resource=resource,
+        day=day,
+        day_words=date_format(day, "l, j F Y"),
+        zone=resource.time_zone,
+        choices=[
+            _choice(slot, left[slot.pk], prices[slot.pk], zone, units, chosen, leaving, paid)
+            for slot in found
+        ],
+    )
+
+
+def _choice(
+    slot: Slot,
+    left: Availability,
+    price: Quote,
+    zone: zoneinfo.ZoneInfo,
+    units: int,
+    chosen: uuid.UUID | None,
+    leaving: Slot | None,
+    paid: Decimal | None,
+) -> Choice:
+    # An exclusive resource that only this booking takes is free for it at a time beside.
+    own = leaving is not None and _may_be_in_its_own_way(slot, leaving)
+    fits = (left.bookings > 0 and left.units >= units) or (own and left.bookings == 0)
+    if fits and left.bookings == 0:
+        words = _("overlaps its own time")
+    elif left.bookings <= 0 or left.units <= 0:
+        words = _("full") if slot.taken_bookings else _("taken at this time")
+    elif left.units < units:
+        words = ngettext("only %d place left", "only %d places left", left.units) % left.units
+    else:
+        words = ngettext("%d place left", "%d places left", left.units) % left.units
+    return Choice(
+        slot=slot,
+        hours=hours(slot, zone),
+        fits=fits,
+        words=words,
+        price=show.money(price.amount, price.currency) if price.amount else _("free of charge"),
+        amount=price.amount,
+        difference=difference(price, paid) if paid is not None else "",
+        is_chosen=slot.pk == chosen,
+    )
+
+
+def _may_be_in_its_own_way(slot: Slot, leaving: Slot) -> bool:
+    return (
+        slot.exclusive
+        and slot.taken_bookings == 0
+        and slot.resource_id == leaving.resource_id
+        and leaving.busy_from < slot.busy_until
+        and leaving.busy_until > slot.busy_from
+    )
+
+
+def hours(slot: Slot, zone: zoneinfo.ZoneInfo) -> str:
+    """From when to when; on the night the clocks go back, by which clock."""
+    start, end = slot.starts_at.astimezone(zone), slot.ends_at.astimezone(zone)
+    text = f"{start:%H:%M}–{end:%H:%M}"
+    return text if start.utcoffset() == end.utcoffset() else f"{text} (UTC{start:%z} → {end:%z})"
+
+
+def difference(price: Quote, paid: Decimal) -> str:
+    """What a change of price means for the customer."""
+    more = price.amount - paid
+    if not more:
+        return _("same price")
+    amount = show.money(abs(more), price.currency)
+    return (_("%s more") if more > 0 else _("%s less")) % amount
+
+
+def resources_by_nearness(resources: Sequence[Resource], first: Resource | None) -> list[Resource]:
+    """The resource of a booking, then those of its kind, then the others."""
+    if first is None:
+        return list(resources)
+    return sorted(resources, key=lambda r: (r.pk != first.pk, r.kind != first.kind, r.name))
