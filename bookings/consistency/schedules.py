@@ -49,7 +49,7 @@ SAYS = {
 def slots_follow_rules(scope: Scope) -> Iterator[Problem]:
     """Plans every resource again in Python; five statements for each organisation.
 
-    A thousand slots cost some ten milliseconds, most of it to read them.
+    A thousand slots cost some twenty milliseconds, most of it to read them.
     """
     late = selectors_schedules.out_of_date().values("pk")
     found = selectors_schedules.planned().exclude(pk__in=late)

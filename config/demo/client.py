@@ -36,6 +36,11 @@ class Visitor:
     def post(self, path: str, body: Mapping[str, Any], *, expect: int = 200) -> dict[str, Any]:
         return self._post(self._base + path, expect=expect, json=body)
 
+    def change(self, path: str, step: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Read what is at `path`, and take a step with it, unless somebody changed it since."""
+        seen = self._expected(self._client.get(self._base + path), {200}).headers["ETag"]
+        return self._post(self._base + path + step, expect=200, if_match=seen, json=body)
+
     def upload(
         self, path: str, fields: Mapping[str, str], file: tuple[str, bytes, str]
     ) -> dict[str, Any]:
@@ -48,8 +53,12 @@ class Visitor:
         answer = self._post(f"/_allauth/app/v1/auth/{how}", expect=200, json=credentials)
         self._client.headers["X-Session-Token"] = answer["meta"]["session_token"]
 
-    def _post(self, path: str, *, expect: int, **content: Any) -> dict[str, Any]:
+    def _post(
+        self, path: str, *, expect: int, if_match: str = "", **content: Any
+    ) -> dict[str, Any]:
         headers = {"Idempotency-Key": str(uuid.uuid4())}
+        if if_match:
+            headers["If-Match"] = if_match
         answer = self._client.post(path, headers=headers, **content)
         data: dict[str, Any] = self._expected(answer, {expect}).json()
         return data

@@ -8,7 +8,9 @@ a change to summer time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from audit.context import Actor
@@ -73,7 +75,7 @@ def _open(resource: Resource, offer: Offer, *, actor: Actor, now: datetime) -> N
 def _version(
     resource: Resource,
     offer: Offer,
-    hours: list[Open] | tuple[Open, ...],
+    hours: Sequence[Open],
     note: str,
     *,
     actor: Actor,
@@ -93,7 +95,7 @@ def _version(
 
 def _add_days(
     organization: Organization,
-    resources: dict[tuple[object, str], Resource],
+    resources: dict[tuple[UUID, str], Resource],
     slug: str,
     *,
     actor: Actor,

@@ -26,6 +26,7 @@ ORGANIZATION = "riverside-sports"
 MAIL_SECONDS = 30.0
 # A slot that starts sooner could begin while the tour is on its way to it.
 MARGIN = timedelta(minutes=5)
+VENUES = ZoneInfo("Europe/Berlin")  # and Zurich, whose clocks show the same
 
 Slot = dict[str, Any]
 
@@ -51,6 +52,9 @@ class Tour:
         self._transaction: dict[str, Any] = {}
         self._code = ""
         self._comment = ""
+        self._later = ""  # the booking of another day
+        self._proposed = ""  # the slot that is proposed for it
+        self._began = datetime.now(VENUES)
 
     def run(self, console: Console) -> bool:
         """Take every step, print each with its time, and return whether all went well."""
@@ -63,8 +67,12 @@ class Tour:
             ("A reviewer signs in and approves the transaction", self._approve),
             ("The customer has a confirmed booking and its QR code", self._get_code),
             ("and an e-mail that says so", self._get_mail),
+            ("moves the other booking to another time of the same price", self._reschedule),
+            ("The front desk proposes yet another time, and both are held", self._propose),
+            ("The customer accepts it", self._accept),
             ("The front desk scans the code", self._check_in),
             ("and a second scan is refused", self._check_in_again),
+            ("Regenerating all slots would change nothing", self._check_schedules),
             ("The consistency check finds nothing", self._check_consistency),
         ]
         try:
@@ -141,6 +149,7 @@ class Tour:
         if len(bookings) != len(self._slots) or statuses != {"confirmed"}:
             raise TourFailed(f"{len(bookings)} bookings, with status {statuses}.")
         first = next(one for one in bookings if slot_id(one) == self._slots[0]["id"])
+        self._later = next(one["id"] for one in bookings if one is not first)
         self._code = first["check_in_code"]
         answer = self._customer.download(f"bookings/{first['id']}/qr.svg")
         if not answer.headers["content-type"].startswith("image/svg") or "<svg" not in answer.text:
@@ -160,6 +169,35 @@ class Tour:
             f"No such mail to {self._email} within {MAIL_SECONDS:.0f} s, only: {found}"
         )
 
+    def _reschedule(self) -> None:
+        booking = self._customer.get(f"bookings/{self._later}/")
+        wanted = self._another_time(booking)
+        moved = self._customer.change(
+            f"bookings/{self._later}/", "reschedule/", {"slot": wanted["id"]}
+        )
+        if slot_id(moved) != wanted["id"] or moved["status"] != "confirmed":
+            raise TourFailed(f"The booking is {moved['status']}, at {moved['slot']}.")
+        self._comment = f"{wanted['starts_at']} instead of {booking['slot']['starts_at']}"
+
+    def _another_time(self, booking: dict[str, Any]) -> Slot:
+        """The next free slot of the same resource and price after that of a booking."""
+        ends_at = datetime.fromisoformat(booking["slot"]["ends_at"])
+        answer = self._customer.get(
+            "slots/",
+            available="true",
+            resource=booking["slot"]["resource"],
+            **{"from": ends_at.isoformat(), "to": (ends_at + timedelta(days=8)).isoformat()},
+        )
+        for slot in answer["results"]:
+            if slot["price"] == booking["amount"]:
+                return dict(slot)
+        raise TourFailed("There is no other free slot of the same price within a week.")
+
+    def _accept(self) -> None:
+        accepted = self._customer.change(f"bookings/{self._later}/", "accept/", {})
+        if slot_id(accepted) != self._proposed or accepted["status"] != "confirmed":
+            raise TourFailed(f"The booking is {accepted['status']}, at {accepted['slot']}.")
+
     # -- staff ----------------------------------------------------------------------------------
 
     def _approve(self) -> None:
@@ -169,9 +207,24 @@ class Tour:
         if answer["status"] != "approved":
             raise TourFailed(f"The transaction is {answer['status']}.")
 
-    def _check_in(self) -> None:
+    def _propose(self) -> None:
         address, password = self._logins["front_desk"]
         self._front_desk.sign_in(email=address, password=password)
+        booking = self._front_desk.get(f"bookings/{self._later}/")
+        self._proposed = self._another_time(booking)["id"]
+        answer = self._front_desk.change(
+            f"bookings/{self._later}/",
+            "propose/",
+            {"slot": self._proposed, "message": "That hour is needed for a match."},
+        )
+        if answer["status"] != "reschedule_proposed":
+            raise TourFailed(f"The booking is {answer['status']}.")
+        proposal = self._customer.get(f"bookings/{self._later}/")["proposal"]
+        if slot_id(proposal) != self._proposed:
+            raise TourFailed(f"The customer sees another proposal: {proposal}")
+        self._comment = f"until {proposal['answer_until']}"
+
+    def _check_in(self) -> None:
         if is_today(self._slots[0], datetime.now(UTC)):
             answer = self._front_desk.post("check-ins/", {"code": self._code})
             if answer["status"] != "checked_in":
@@ -191,19 +244,33 @@ class Tour:
             raise TourFailed(f"The code is {answer['code']}, not {code}.")
         self._comment = code
 
+    def _check_schedules(self) -> None:
+        text = self._command("regenerate_slots", "--dry-run", "--json")
+        plan = json.loads(text)
+        changes = {what: n for what, n in plan["totals"].items() if n and what != "kept"}
+        if datetime.now(VENUES).date() != self._began.date():
+            changes.pop("created", None)  # midnight came, and with it a day of the horizon
+        if changes:
+            raise TourFailed(f"It would change slots: {changes}")
+        self._comment = f"{plan['totals']['kept']} slots of {len(plan['resources'])} resources"
+
     def _check_consistency(self) -> None:
+        text = self._command("check_consistency", "--format", "json")
+        self._comment = f"{len(json.loads(text)['checks'])} checks"
+
+    @staticmethod
+    def _command(name: str, *arguments: str) -> str:
+        """What a command prints that ends with status 0."""
         output = io.StringIO()
         try:
-            call_command("check_consistency", "--format", "json", stdout=output)
+            call_command(name, *arguments, stdout=output, stderr=io.StringIO())
         except CommandError as error:
-            raise TourFailed(f"check_consistency: {error}") from error
+            raise TourFailed(f"{name}: {error}") from error
         except SystemExit as error:
             if error.code:
-                text = output.getvalue()
-                found = json.loads(text)["findings"] if text else "it could not be run"
-                raise TourFailed(json.dumps(found, indent=2)[:2000]) from error
-        checks = json.loads(output.getvalue())["checks"]
-        self._comment = f"{len(checks)} checks"
+                text = output.getvalue() or "it could not be run"
+                raise TourFailed(f"{name}: {text[:2000]}") from error
+        return output.getvalue()
 
 
 def is_today(slot: Slot, now: datetime) -> bool:
