@@ -131,6 +131,11 @@ class BookingAdmin(LongListMixin, ScopedModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Without what holds proposed times: those have no say of their own."""
+        return self.with_stand_ins(request).filter(stands_for__isnull=True)
+
+    def with_stand_ins(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Whatever takes seats, as far as this person may see it."""
         return super().get_queryset(request).select_related("slot__resource", "customer")
 
     # --- buttons ---------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def bookings_of_customer(
     if not may(person(request), "bookings.view_booking", customer.organization_id):
         return None
     newest = (
-        Booking.objects.filter(customer=customer)
+        Booking.objects.filter(customer=customer, stands_for__isnull=True)
         .select_related("slot__resource")
         .order_by("-created_at", "-pk")[:MOST]
     )

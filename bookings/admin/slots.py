@@ -31,7 +31,7 @@ from bookings.admin.bookings import StartFilter
 from bookings.admin.dialogs import Capacity, CapacityDialog, Reason, ReasonDialog, ask, attempt
 from bookings.admin.make_slots import ADD, MakeSlotsPage
 from bookings.admin.show import bar, booking_badge, link, link_to, slot_badge, slot_time, when
-from bookings.lifecycle import LIVE, SLOT
+from bookings.lifecycle import ENDED, LIVE, SLOT
 from bookings.models import Booking, Slot
 from bookings.permissions import may
 from bookings.services import slots as services
@@ -286,7 +286,9 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
 def people_in(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]]:
     """Who is booked in a slot: those who take seats first, then those who did."""
     found = sorted(
-        Booking.objects.filter(slot=slot).select_related("customer")[:300],
+        Booking.objects.filter(slot=slot)
+        .exclude(stands_for__isnull=False, status__in=ENDED)
+        .select_related("customer", "stands_for")[:300],
         key=lambda b: (b.status not in LIVE, b.created_at),
     )
     return "admin/holdfast/table_panel.html", {
@@ -300,10 +302,10 @@ def people_in(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]]:
         ],
         "rows": [
             [
-                link_to(booking),
+                link_to(booking.stands_for or booking),
                 booking.customer,
                 booking.units,
-                booking_badge(booking),
+                gettext("proposed time") if booking.stands_for_id else booking_badge(booking),
                 when(booking.created_at),
             ]
             for booking in found

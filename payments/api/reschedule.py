@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -19,7 +20,7 @@ from audit.idempotency import Answer
 from bookings import selectors as booking_selectors
 from bookings.api.serializers import OptionalReason
 from bookings.api.views import OrganizationView
-from bookings.models import Booking
+from bookings.models import Booking, Role
 from bookings.services import reschedule as proposals
 from payments.api import representations, serializers
 from payments.services import reschedule
@@ -67,6 +68,11 @@ class BookingStep(OrganizationView):
         if not self.viewer.may("bookings.propose_booking"):
             raise Forbidden
         return actor
+
+    @property
+    def provider_id(self) -> uuid.UUID | None:
+        """Whose resources alone this person proposes times of; None for any."""
+        return self.viewer.user.pk if self.viewer.role == Role.PROVIDER else None
 
 
 class Reschedule(BookingStep):
@@ -130,7 +136,7 @@ class Propose(BookingStep):
         request=serializers.ProposeRequest,
         responses={200: serializers.PricedBooking},
         extensions={
-            "x-problems": [*SEATS, "permission_denied"],
+            "x-problems": [*SEATS, "too_late", "permission_denied"],
             "x-if-match": "required",
             "x-etag": True,
         },
@@ -155,6 +161,7 @@ class Propose(BookingStep):
                 actor=actor,
                 now=now,
                 version=version,
+                provider_id=self.provider_id,
             )
             return made.booking
 
@@ -169,7 +176,7 @@ ANSWER: dict[str, Any] = {
 
 
 class Accept(BookingStep):
-    """The customer accepts the proposed time."""
+    """The customer, or staff on their behalf, accept the proposed time."""
 
     @extend_schema(
         operation_id="accept_proposal",
@@ -243,4 +250,5 @@ class Withdraw(Decline):
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Stay at the present time; the customer is told."""
-        return self._give_up(request, pk, self.staff(pk), proposals.withdraw)
+        withdraw = partial(proposals.withdraw, provider_id=self.provider_id)
+        return self._give_up(request, pk, self.staff(pk), withdraw)

@@ -59,7 +59,9 @@ class Person:
             status=booking.status,
             words=_("proposed time") if booking.stands_for_id else booking.get_status_display(),
             colour=show.BOOKING_COLOURS[booking.status],
-            url=reverse("admin:bookings_booking_change", args=[booking.pk]),
+            url=reverse(
+                "admin:bookings_booking_change", args=[booking.stands_for_id or booking.pk]
+            ),
             move_url=reverse("admin:calendar_move", args=[booking.pk]) if movable else "",
         )
 

@@ -33,7 +33,7 @@ from config.admin.calendar import blocks
 from config.admin.calendar.asked import DAY, WEEK, Asked
 from config.admin.calendar.axis import Axis, Day
 from config.admin.calendar.blocks import May
-from config.admin.calendar.move import CHANGE
+from config.admin.calendar.move import what_may
 from payments.services import desk
 
 LONG_DAY = "l, j F Y"
@@ -43,7 +43,8 @@ SHORT_DAY = "D j M"
 def page(request: HttpRequest) -> HttpResponse:
     """The calendar of what this person may see, on the day and for the resources asked for."""
     now = timezone.now()
-    slots, bookings, resources = (_rows(request, model) for model in (Slot, Booking, Resource))
+    slots, resources = _rows(request, Slot), _rows(request, Resource)
+    bookings = _rows(request, Booking, "with_stand_ins")
     asked = asking.read(request, resources, now=now)
     return TemplateResponse(
         request,
@@ -55,18 +56,21 @@ def page(request: HttpRequest) -> HttpResponse:
             "asked": asked,
             "kinds": Resource.Kind.choices,
             "legend": _legend(),
+            "may_book": bool(asked.shown)
+            and may_do(person(request), desk.BOOK, asked.shown[0].organization_id),
             **_around(asked),
             **(_grid(request, asked, slots, bookings, now=now) if asked.shown else {}),
         },
     )
 
 
-def _rows(request: HttpRequest, model: type[Any]) -> QuerySet[Any]:
+def _rows(request: HttpRequest, model: type[Any], which: str = "get_queryset") -> QuerySet[Any]:
     """The rows of a model that this person may see."""
     model_admin = site._registry[model]
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    return model_admin.get_queryset(request).order_by()
+    rows: QuerySet[Any] = getattr(model_admin, which)(request)
+    return rows.order_by()
 
 
 def _around(asked: Asked) -> dict[str, Any]:
@@ -121,7 +125,7 @@ def _grid(
         if first < day.end and last > day.start
     ]
     may = May(
-        move=may_do(person(request), CHANGE, organization_id),
+        move=any(what_may(person(request), organization_id)),
         book=may_do(person(request), desk.BOOK, organization_id),
     )
     axis, scale = Axis(days, zone, spans), blocks.scale_for(times)
@@ -196,7 +200,7 @@ def _column(asked: Asked, resource: Resource, day: Day, zone: zoneinfo.ZoneInfo)
     """What stands above a column: the resource in a day, the day in a week."""
     common = {
         "resource": resource,
-        "resource_url": reverse("admin:bookings_resource_change", args=[resource.pk]),
+        "resource_url": reverse("admin:bookings_resource_schedule", args=[resource.pk]),
         "is_today": day.day == asked.today,
     }
     if asked.view == WEEK:
