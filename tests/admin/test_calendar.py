@@ -386,7 +386,7 @@ def test_an_empty_day_says_so_and_leads_to_the_schedule(venue):
         re.sub(r"\s+", " ", day).split(" ")
     )
     assert "Nothing is offered in this week." in week
-    assert reverse("admin:bookings_resource_change", args=[venue.resource.pk]) in week
+    assert reverse("admin:bookings_resource_schedule", args=[venue.resource.pk]) in week
 
 
 def test_a_holiday_is_named_above_what_it_closes(venue):

@@ -249,20 +249,36 @@ def test_nobody_moves_a_booking_into_another_organisation(venue, foreign):
     assert taken(there) == 0
 
 
-def test_a_provider_sees_their_people_but_does_not_move_them(venue):
+def test_a_provider_proposes_times_of_their_own_and_moves_nobody(venue):
     user = staff(venue, "provider")
     mine = f.ResourceFactory(organization=venue.organization, name="Mine", provider=user)
     booking = confirmed(venue, f.make_slot(mine, starts_at=f.soon(72)))
     new = f.make_slot(mine, starts_at=f.soon(96))
+    others = f.make_slot(venue.resource, starts_at=f.soon(96))
     before = place_of(booking)
     client = signed_in(user)
 
     assert client.post(address(booking), asked(booking, new)).status_code == 403
+    client.post(address(booking), asked(booking, others, "propose"))
     assert place_of(booking) == before
-    day = booking.slot.starts_at.astimezone(BERLIN).date().isoformat()
-    page = client.get(reverse("admin:calendar"), {"day": day}).content.decode()
-    assert "Mira Moved" in page
-    assert address(booking) not in page
+    assert "Move the booking" not in client.get(address(booking)).content.decode()
+
+    client.post(address(booking), asked(booking, new, "propose"))
+
+    assert place_of(booking)[:2] == (before[0], "reschedule_proposed")
+    assert (taken(new), taken(others)) == (1, 0)
+
+
+def test_a_reviewer_moves_but_does_not_propose(venue):
+    booking = confirmed(venue)
+    new = f.make_slot(venue.resource, starts_at=f.soon(96))
+    client = as_role(venue, "reviewer")
+    before = place_of(booking)
+
+    assert client.post(address(booking), asked(booking, new, "propose")).status_code == 403
+    assert place_of(booking) == before
+    assert client.post(address(booking), asked(booking, new)).status_code == 302
+    assert place_of(booking)[0] == new.pk
 
 
 def test_what_is_over_offers_no_move(venue):

@@ -39,7 +39,7 @@ class BookForm(forms.Form):
     phone = PhoneNumberField(
         required=False,
         error_messages={
-            "invalid": gettext_lazy("Write the number with its country: +49 151 2345678.")
+            "invalid": gettext_lazy("Write the number with its country: +49 151 23456789.")
         },
     )
     units = forms.IntegerField(min_value=1, max_value=100_000)

@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
@@ -28,7 +28,7 @@ from bookings import selectors
 from bookings.admin import show as show_bookings
 from bookings.admin.base import LONGEST_REASON, person, refusal
 from bookings.lifecycle import BOOKING
-from bookings.models import Booking, Resource, Slot
+from bookings.models import Booking, Resource, Role, Slot, User
 from bookings.permissions import may
 from bookings.services import reschedule as services
 from config.admin.calendar.picker import pick, resources_by_nearness
@@ -37,7 +37,8 @@ from payments.errors import PriceDiffers
 from payments.models import CartItem
 from payments.services import reschedule as money
 
-CHANGE = "bookings.change_booking"
+CHANGE_BOOKING = "bookings.change_booking"
+PROPOSE_TIME = "bookings.propose_booking"
 MOVE, PROPOSE, WITHDRAW = "move", "propose", "withdraw"
 
 
@@ -63,6 +64,11 @@ def page(request: HttpRequest, booking_id: uuid.UUID) -> HttpResponse:
     now = timezone.now()
     booking = _booking(request, booking_id)
     step = request.POST.get("step")
+    may_do = what_may(person(request), booking.organization_id)
+    if not any(may_do) or (step == MOVE and not may_do.move):
+        raise PermissionDenied
+    if step in (PROPOSE, WITHDRAW) and not may_do.propose:
+        raise PermissionDenied
     if step == WITHDRAW:
         form: forms.Form = WithdrawForm(request.POST)
     elif step in (MOVE, PROPOSE):
@@ -116,6 +122,7 @@ def _do(
             "who": booking.customer,
             "when": f"{moved.slot.resource.name}, {show_bookings.slot_time(moved.slot)}",
         }
+    about["provider_id"] = _provider(person(request), booking.organization_id)
     if step == PROPOSE:
         made = services.propose(slot_id=said["slot"], message=said["reason"], **about)
         return _("Proposed to %(who)s, who can answer until %(until)s. Both times are held.") % {
@@ -124,6 +131,12 @@ def _do(
         }
     services.withdraw(reason=said["reason"], **about)
     return _("The proposal is taken back; the booking stays where it is.")
+
+
+def _provider(user: User, organization_id: uuid.UUID) -> uuid.UUID | None:
+    """Whose resources alone somebody may propose; None means any."""
+    mine = not user.is_superuser and user.roles.get(organization_id) == Role.PROVIDER
+    return user.pk if mine else None
 
 
 def _is_done(booking: Booking, step: str, said: dict[str, Any]) -> bool:
@@ -135,20 +148,31 @@ def _to_booking(booking: Booking) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:bookings_booking_change", args=[booking.pk]))
 
 
+class MayDo(NamedTuple):
+    """What somebody may do with the bookings they see in an organisation."""
+
+    move: bool
+    propose: bool
+
+
+def what_may(user: User, organization_id: uuid.UUID) -> MayDo:
+    return MayDo(
+        move=may(user, CHANGE_BOOKING, organization_id),
+        propose=may(user, PROPOSE_TIME, organization_id),
+    )
+
+
 def _booking(request: HttpRequest, booking_id: uuid.UUID) -> Booking:
     """The booking, with its slot, resource and customer.
 
     Raises:
         Http404: it is not there, or not this person's to see.
-        PermissionDenied: this person may not change it.
     """
     rows: QuerySet[Booking] = site._registry[Booking].get_queryset(request)
     found = rows.select_related("slot__resource__organization", "customer").filter(pk=booking_id)
     booking = found.first()
     if booking is None:
         raise Http404
-    if not may(person(request), CHANGE, booking.organization_id):
-        raise PermissionDenied
     return booking
 
 
@@ -161,6 +185,7 @@ def _show(
     resource = next((r for r in resources if str(r.pk) == named), booking.slot.resource)
     day = _day(said.get("day", ""), booking.slot, resource, now=now)
     proposal = selectors.open_proposal(booking)
+    may_do = what_may(person(request), booking.organization_id)
     paid, paid_words = _paid(request, booking)
     slots: QuerySet[Slot] = site._registry[Slot].get_queryset(request).order_by()
     typed = {
@@ -194,11 +219,13 @@ def _show(
                 leaving=booking.slot,
                 paid=paid,
             ),
-            "may_move": booking.status in services.MOVABLE,
+            "is_movable": booking.status in services.MOVABLE,
+            "may_move": may_do.move and booking.status in services.MOVABLE,
             "proposal": proposal,
             "proposed": show_bookings.slot_time(proposal.stand_in.slot) if proposal else "",
             "answer_until": show_bookings.when(proposal.expires_at) if proposal else "",
-            "may_propose": BOOKING.allows("propose", booking.status),
+            "may_propose": may_do.propose and BOOKING.allows("propose", booking.status),
+            "may_withdraw": may_do.propose and proposal is not None,
         },
     )
 

@@ -16,7 +16,7 @@ from bookings.lifecycle import BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from bookings.permissions import may
 from bookings.services.reschedule import MOVABLE
-from config.admin.calendar.move import CHANGE
+from config.admin.calendar.move import what_may
 from payments.services import desk
 
 TEMPLATE = "admin/calendar/_panel.html"
@@ -27,7 +27,7 @@ def move_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dict[s
     proposed = booking.status == BookingStatus.RESCHEDULE_PROPOSED
     if not (proposed or booking.status in MOVABLE):
         return None
-    if booking.stands_for_id or not may(person(request), CHANGE, booking.organization_id):
+    if booking.stands_for_id or not any(what_may(person(request), booking.organization_id)):
         return None
     return TEMPLATE, {
         "url": reverse("admin:calendar_move", args=[booking.pk]),

@@ -1,0 +1,305 @@
+"""Staff book for somebody who calls: once, by the rules, and with nothing typed lost (F3)."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.history import trail_of
+from bookings.models import Booking, Customer, Slot
+from payments.models import CartTransaction
+from tests import factories as f
+from tests.admin.conftest import as_role, signed_in, staff
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = "admin:calendar_book"
+
+
+@pytest.fixture
+def slot(venue: Any) -> Slot:
+    return f.make_slot(venue.resource, starts_at=f.soon(72), max_bookings=2, max_units=4)
+
+
+def form(client: Any, slot: Slot, **said: Any) -> dict[str, Any]:
+    """What the page presets, with what somebody says."""
+    shown = client.get(reverse(PAGE), {"slot": slot.pk}).context["typed"]
+    filled: dict[str, Any] = shown | {"step": "book", "method": "pay_on_arrival"} | said
+    return filled
+
+
+def known(client: Any, slot: Slot, customer: Customer, **said: Any) -> dict[str, Any]:
+    return form(client, slot, who="known", customer=customer.pk, **said)
+
+
+def new(client: Any, slot: Slot, **said: Any) -> dict[str, Any]:
+    return form(client, slot, who="new") | {"name": "Walk In", "email": "walk@example.com"} | said
+
+
+def booked(slot: Slot) -> list[tuple[str, str, int]]:
+    found = Booking.objects.filter(slot=slot).order_by("created_at")
+    return [(b.customer.name, b.status, b.units) for b in found.select_related("customer")]
+
+
+@pytest.mark.parametrize("role", ["owner", "manager", "front_desk", "reviewer"])
+def test_a_customer_is_booked_and_confirmed_at_once_by_who_did_it(venue, slot, role):
+    client = as_role(venue, role)
+
+    response = client.post(
+        reverse(PAGE), known(client, slot, venue.customer, units=2, note="by phone"), follow=True
+    )
+
+    assert booked(slot) == [("Ours Customer", "confirmed", 2)]
+    assert "Booked for Ours Customer and confirmed" in response.content.decode()
+    made = CartTransaction.objects.get(items__booking__slot=slot)
+    assert (made.payment_method, made.note) == ("pay_on_arrival", "by phone")
+    trail: Any = trail_of(Booking)
+    line = trail.objects.filter(slot_id=slot.pk).earliest("history_id")
+    assert (line.actor_kind, line.history_change_reason) == ("staff", "booked by staff")
+
+
+@pytest.mark.parametrize(
+    "how", [{"email": "walk@example.com", "phone": ""}, {"email": "", "phone": "+49 151 23456789"}]
+)
+def test_somebody_new_becomes_a_customer_with_a_name_and_a_way_to_reach_them(venue, slot, how):
+    client = as_role(venue, "front_desk")
+
+    client.post(reverse(PAGE), new(client, slot, **how))
+
+    made = Customer.objects.get(name="Walk In")
+    assert made.organization_id == venue.organization.pk
+    assert (made.email, str(made.phone)) == (how["email"], how["phone"].replace(" ", ""))
+    assert booked(slot) == [("Walk In", "confirmed", 1)]
+
+
+def test_what_is_paid_in_advance_waits_and_staff_are_told_whom_to_tell(venue, slot):
+    client = as_role(venue, "front_desk")
+
+    response = client.post(
+        reverse(PAGE),
+        new(client, slot, method="pay_now", email="", phone="+49 151 23456789"),
+        follow=True,
+    )
+
+    assert booked(slot) == [("Walk In", "pending", 1)]
+    assert "They have no e-mail address: tell them how to pay." in response.content.decode()
+
+
+def test_a_form_that_is_sent_twice_books_once(venue, slot):
+    client = as_role(venue, "front_desk")
+    sent = new(client, slot)
+
+    answers = [client.post(reverse(PAGE), sent) for _ in range(3)]
+
+    assert len({(a.status_code, a["Location"]) for a in answers}) == 1
+    assert answers[0].status_code == 302
+    assert booked(slot) == [("Walk In", "confirmed", 1)]
+    assert Customer.objects.filter(name="Walk In").count() == 1
+
+
+def test_a_form_that_was_used_books_nobody_else_before_it_is_looked_over(venue, slot):
+    client = as_role(venue, "front_desk")
+    sent = new(client, slot)
+    client.post(reverse(PAGE), sent)
+
+    again = client.post(reverse(PAGE), sent | {"name": "Second Person"})
+
+    assert "A booking was made with this form before" in again.content.decode()
+    assert [name for name, *_ in booked(slot)] == ["Walk In"]
+    token = again.context["typed"]["token"]
+    client.post(reverse(PAGE), sent | {"name": "Second Person", "token": token})
+    assert [name for name, *_ in booked(slot)] == ["Walk In", "Second Person"]
+
+
+def test_a_full_slot_is_refused_in_plain_words_and_nothing_typed_is_lost(venue, slot):
+    client = as_role(venue, "front_desk")
+    sent = new(client, slot, units=3, note="needs a ramp")
+    f.hold(venue.customer, slot, 2)
+
+    response = client.post(reverse(PAGE), sent)
+
+    assert response.status_code == 200
+    assert [name for name, *_ in booked(slot)] == ["Ours Customer"]
+    assert not Customer.objects.filter(name="Walk In").exists()
+    assert response.context["form"].non_field_errors()
+    text = response.content.decode()
+    for typed in ('value="Walk In"', 'value="walk@example.com"', 'value="3"', "needs a ramp"):
+        assert typed in text
+    assert response.context["typed"]["token"] != sent["token"]
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "words"),
+    [
+        ({"slot": ""}, "slot", "Choose a time."),
+        ({"who": "known", "customer": ""}, "customer", "Search for the customer"),
+        ({"name": ""}, "name", "Write the name."),
+        ({"email": "", "phone": ""}, "email", "Write an e-mail address or a phone number."),
+        ({"email": "nonsense"}, "email", "valid email"),
+        ({"email": "", "phone": "12"}, "phone", "with its country"),
+        ({"units": "0"}, "units", "greater than or equal to 1"),
+        ({"anyway": "on", "reason": ""}, "reason", "Say why"),
+    ],
+)
+def test_what_is_missing_is_said_beside_it_and_nothing_is_booked(venue, slot, said, field, words):
+    client = as_role(venue, "front_desk")
+
+    response = client.post(reverse(PAGE), new(client, slot) | said)
+
+    assert words in " ".join(response.context["form"].errors[field])
+    assert booked(slot) == []
+    assert not Customer.objects.filter(name="Walk In").exists()
+
+
+@pytest.mark.parametrize("rule", ["notice", "horizon", "most"])
+def test_the_rules_for_customers_hold_until_staff_say_why_they_do_not(venue, slot, rule):
+    resource = venue.resource
+    if rule == "notice":
+        resource.notice_minutes = 60 * 24 * 30
+    elif rule == "horizon":
+        resource.horizon_days = 1
+    else:
+        resource.most_live_bookings = 1
+    resource.save()
+    client = as_role(venue, "front_desk")
+
+    refused = client.post(reverse(PAGE), known(client, slot, venue.customer))
+
+    assert booked(slot) == []
+    assert "Not booked, by the rules of Ours hall" in refused.content.decode()
+    sent = refused.context["typed"] | {"anyway": "on", "reason": "regular guest", "step": "book"}
+    client.post(reverse(PAGE), sent)
+    assert booked(slot) == [("Ours Customer", "confirmed", 1)]
+    trail: Any = trail_of(Booking)
+    line = trail.objects.filter(slot_id=slot.pk).earliest("history_id")
+    assert "regular guest" in line.history_change_reason
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("otto", ["Otto Other"]),
+        ("SPECIAL@", ["Otto Other"]),
+        ("0151 23 45", ["Otto Other"]),
+        ("+49 151 23456789", ["Otto Other"]),
+        ("zzz", []),
+        ("o", []),
+    ],
+)
+def test_customers_are_found_by_what_they_say_and_what_was_typed_stays(
+    venue, foreign, slot, text, found
+):
+    f.CustomerFactory(
+        organization=venue.organization,
+        name="Otto Other",
+        email="special@example.com",
+        phone="+4915123456789",
+    )
+    f.CustomerFactory(organization=foreign.organization, name="Otto Foreign")
+    client = as_role(venue, "front_desk")
+    sent = form(client, slot, step="look", search=text, units=3, note="keep me")
+
+    response = client.post(reverse(PAGE), sent)
+
+    assert [c.name for c in response.context["people"]] == found
+    assert response.context["typed"]["units"] == "3"
+    assert "keep me" in response.content.decode()
+    assert not response.context["form"].is_bound  # looking is not sending: no complaints
+    assert booked(slot) == []
+
+
+def test_times_of_another_day_and_resource_are_looked_up_with_prices(venue, slot):
+    other = f.ResourceFactory(organization=venue.organization, name="Other hall")
+    there = f.make_slot(other, starts_at=slot.starts_at + timedelta(days=1))
+    client = as_role(venue, "front_desk")
+    day = there.starts_at.astimezone(timezone.get_fixed_timezone(60)).date()
+
+    response = client.get(reverse(PAGE), {"resource": other.pk, "day": day.isoformat()})
+
+    assert [c.slot.pk for c in response.context["picker"].choices] == [there.pk]
+    chosen = client.get(reverse(PAGE), {"slot": slot.pk})
+    assert [c.price for c in chosen.context["picker"].choices if c.is_chosen] == ["20.00\xa0EUR"]
+
+
+@pytest.mark.parametrize("role", ["owner", "front_desk", "reviewer"])
+def test_nothing_of_another_organisation_is_booked_or_seen(venue, foreign, slot, role):
+    client = as_role(venue, role)
+    there = f.make_slot(foreign.resource, starts_at=f.soon(72))
+
+    page = client.get(reverse(PAGE), {"slot": there.pk, "resource": foreign.resource.pk})
+    client.post(reverse(PAGE), known(client, slot, venue.customer) | {"slot": there.pk})
+    client.post(reverse(PAGE), known(client, slot, foreign.customer))
+
+    assert "Theirs" not in page.content.decode()
+    assert booked(there) == []
+    assert booked(slot) == []
+
+
+def test_providers_and_strangers_book_for_nobody(venue, slot):
+    provider = signed_in(staff(venue, "provider"))
+    customer = signed_in(venue.customer.user)
+
+    assert provider.get(reverse(PAGE)).status_code == 403
+    assert provider.post(reverse(PAGE), {"step": "book"}).status_code == 403
+    assert customer.get(reverse(PAGE)).status_code == 302
+    assert booked(slot) == []
+
+
+def test_a_reviewer_makes_no_new_customers(venue, slot):
+    client = as_role(venue, "reviewer")
+
+    response = client.post(reverse(PAGE), new(client, slot))
+
+    assert "who" in response.context["form"].errors
+    assert not Customer.objects.filter(name="Walk In").exists()
+
+
+def test_the_calendar_leads_to_the_form_only_where_it_may_be_sent(venue, slot):
+    day = slot.starts_at.astimezone(timezone.get_fixed_timezone(60)).date().isoformat()
+    address = f"{reverse(PAGE)}?slot={slot.pk}"
+
+    def shown(role: str) -> str:
+        page = as_role(venue, role).get(reverse("admin:calendar"), {"day": day})
+        return page.content.decode()
+
+    assert address in shown("front_desk")
+    assert address not in shown("provider")
+
+
+def test_two_at_the_desk_take_the_last_place_and_one_is_told(venue):
+    """Both have the form open with the place free; both press the button at once."""
+    last = f.make_slot(venue.resource, starts_at=f.soon(72))
+    clients = [as_role(venue, "front_desk"), as_role(venue, "manager")]
+    forms = [
+        new(client, last, name=f"Caller {n}", email=f"caller{n}@example.com")
+        for n, client in enumerate(clients)
+    ]
+    barrier = threading.Barrier(2, timeout=30)
+    answers: list[Any] = [None, None]
+
+    def press(n: int) -> None:
+        try:
+            barrier.wait()
+            answers[n] = clients[n].post(reverse(PAGE), forms[n])
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=press, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    won, lost = sorted(answers, key=lambda a: a.status_code, reverse=True)
+    assert (won.status_code, lost.status_code) == (302, 200)
+    assert len(booked(last)) == 1
+    assert lost.context["form"].non_field_errors()
+    assert Customer.objects.filter(name__startswith="Caller").count() == 1
+    last.refresh_from_db()
+    assert (last.taken_bookings, last.taken_units) == (1, 1)
