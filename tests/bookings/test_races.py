@@ -130,7 +130,7 @@ def two_at_one_doctor():
     one, other = people(early.organization, 2)
     return interleave(
         lambda: f.hold(one, early),
-        after=(locks, "rival_slots"),
+        after=(locks, "occupied"),
         second=lambda: f.hold(other, late),
     )
 
