@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit.lifecycle import Lifecycle
-from bookings.lifecycle import BOOKING, LIVE, SLOT
+from bookings.lifecycle import BOOKING, LIVE, PROPOSAL, SLOT
 from payments.lifecycle import CART, ITEM, ITEM_OF_BOOKING, PAYMENT, PROOF, TRANSACTION
 
 FILE = Path("docs/lifecycles.md")
@@ -26,6 +26,10 @@ NOUNS: dict[str, tuple[Lifecycle, str]] = {
     "Slot": (
         SLOT,
         "A time of a resource. Only open slots take new people; legacy ones serve those in them.",
+    ),
+    "Proposal": (
+        PROPOSAL,
+        "Another time for a booking, held by a booking that stands in for it until its customer has answered.",
     ),
     "Cart": (CART, "A customer has one open cart."),
     "Cart item": (ITEM, "Follows its booking, always (see the table at the end)."),
