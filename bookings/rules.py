@@ -25,15 +25,32 @@ def check_new(slots: Sequence[Slot], customer: Customer, *, now: datetime) -> No
     """
     for slot in slots:
         check_time(slot.resource, slot.starts_at, now=now)
-    most = slots[0].resource.most_live_bookings
-    if most is None:
+    check_number(slots[0].resource, len(slots), left_for(slots[0].resource, customer, now=now))
+
+
+def left_for(resource: Resource, customer: Customer, *, now: datetime) -> int | None:
+    """How many more bookings of a resource a customer may have now; None: any number.
+
+    Whoever else books for them counts after us, as the customer is locked.
+    """
+    if resource.most_live_bookings is None:
+        return None
+    locks.customer(customer.pk)
+    live = count_live(customer.pk, resource.pk, now=now)
+    return max(0, resource.most_live_bookings - live)
+
+
+def check_number(resource: Resource, count: int, left: int | None) -> None:
+    """Raise TooManyBookings if ``count`` more are more than are ``left``."""
+    if left is None or count <= left:
         return
-    locks.customer(customer.pk)  # whoever else books for them counts after us
-    live = count_live(customer.pk, slots[0].resource_id, now=now)
-    if live + len(slots) > most:
-        raise TooManyBookings(
-            f"You have {live} bookings of {slots[0].resource.name}; {most} at a time is the most."
-        )
+    most = resource.most_live_bookings
+    raise TooManyBookings(
+        f"{resource.name} takes at most {most} bookings of one person at a time; {left} more"
+        f" {'is' if left == 1 else 'are'} possible now.",
+        most=most,
+        left=left,
+    )
 
 
 def count_live(customer_id: uuid.UUID, resource_id: uuid.UUID, *, now: datetime) -> int:

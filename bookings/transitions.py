@@ -4,11 +4,13 @@ transaction. Every step takes a list: a hundred bookings cost what three do."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from audit import outbox
+from audit.errors import DomainError
 from audit.sql import insert, insert_rows, update_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
@@ -21,7 +23,9 @@ from bookings.lifecycle import (
     ProposalStatus,
     SlotStatus,
 )
-from bookings.models import Booking, CheckInCode, Customer, Proposal, Slot
+from bookings.models import Booking, CheckInCode, Customer, Proposal, Series, Slot
+
+COUNTERS = ("taken_bookings", "taken_units")
 
 
 def hold(
@@ -65,6 +69,57 @@ def hold(
     return booking
 
 
+def hold_many(
+    slots: Sequence[Slot],
+    *,
+    customer: Customer,
+    units: int,
+    held_until: datetime,
+    now: datetime,
+    series: Series | None = None,
+) -> tuple[list[Booking], dict[uuid.UUID, DomainError]]:
+    """Hold seats in each of these locked slots that has them, for one customer.
+
+    What is overdue and in the way is expired as by :func:`hold`. The number of statements does
+    not grow with that of the slots, but for one for each other choice out of the pools.
+
+    Returns:
+        The bookings, in the order of the slots; and for each other slot, by its primary key, what
+        :func:`hold` would have raised.
+    """
+    refused: dict[uuid.UUID, DomainError] = {}
+    for slot in slots:
+        try:
+            check_bookable(slot, now=now)
+        except SlotGone as error:
+            refused[slot.pk] = error
+    if full := [s for s in slots if s.pk not in refused and not s.has_room(units)]:
+        make_room(full, now=now)
+    for slot in full:
+        if not slot.has_room(units):
+            refused[slot.pk] = _full(slot, units)
+    refused |= claim_many([s for s in slots if s.pk not in refused], now=now)
+    bookings = [
+        Booking(
+            organization_id=slot.organization_id,
+            slot=slot,
+            customer=customer,
+            units=units,
+            status=BookingStatus.HELD,
+            held_until=held_until,
+            created_at=now,
+            series=series,
+        )
+        for slot in slots
+        if slot.pk not in refused
+    ]
+    insert_rows(bookings)
+    for booking in bookings:
+        booking.slot.taken_bookings += 1
+        booking.slot.taken_units += units
+    return bookings, refused
+
+
 def check_bookable(slot: Slot, *, now: datetime) -> None:
     """Raise SlotGone if a slot takes no new people."""
     if slot.status != SlotStatus.OPEN:
@@ -81,24 +136,30 @@ def make_room(slots: Sequence[Slot], *, now: datetime) -> None:
     if not overdue:
         return
     expire(overdue, now=now, reason="The hold ran out.")
+    counted = Slot.objects.filter(pk__in=[s.pk for s in slots]).order_by()
+    counters = {pk: taken for pk, *taken in counted.values_list("pk", *COUNTERS)}
     for slot in slots:
-        slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
+        slot.taken_bookings, slot.taken_units = counters[slot.pk]
 
 
 def check_room(slot: Slot, units: int, *, now: datetime) -> None:
     """Make room in a locked slot for one more booking, or raise SlotFull."""
-    if units > slot.max_units:
-        raise SlotFull(f"This slot takes {slot.max_units} at most.", waitlist=False)
-    if not slot.has_room(units):
+    if units <= slot.max_units and not slot.has_room(units):
         make_room([slot], now=now)
     if not slot.has_room(units):
-        free = max(0, slot.max_units - slot.taken_units)
-        if slot.taken_bookings >= slot.max_bookings:
-            free = 0
-        raise SlotFull(
-            "This slot is full." if not free else f"Only {free} left in this slot.",
-            available_units=free,
-        )
+        raise _full(slot, units)
+
+
+def _full(slot: Slot, units: int) -> SlotFull:
+    if units > slot.max_units:
+        return SlotFull(f"This slot takes {slot.max_units} at most.", waitlist=False)
+    free = max(0, slot.max_units - slot.taken_units)
+    if slot.taken_bookings >= slot.max_bookings:
+        free = 0
+    return SlotFull(
+        "This slot is full." if not free else f"Only {free} left in this slot.",
+        available_units=free,
+    )
 
 
 def claim(slot: Slot, *, now: datetime, leaving: Slot | None = None) -> None:
@@ -123,15 +184,69 @@ def claim(slot: Slot, *, now: datetime, leaving: Slot | None = None) -> None:
     if taken:
         make_room(locks.rivals(taken.values()), now=now)
         taken = _taken(slot, numbers, ignored)
+    picked = _choose(slot, pools, taken)
+    if picked != slot.picked:
+        Slot.objects.filter(pk=slot.pk).update(picked=picked)
+        slot.picked = picked
+
+
+def _choose(
+    slot: Slot, pools: Mapping[uuid.UUID, Sequence[int]], taken: Collection[int]
+) -> list[int]:
+    """What a slot's first people take out of its pools, or raise ResourceTaken."""
     if any(number in taken for number in slot.numbers):
         raise ResourceTaken(f"{slot.resource.name} is taken at that time by another booking.")
-    if slot.pools:
-        picked = pick(slot.pools, pools, taken={*taken, *slot.numbers})
-        if picked is None:
-            raise ResourceTaken(f"Nothing that {slot.resource.name} needs is free at that time.")
+    if not slot.pools:
+        return slot.picked
+    picked = pick(slot.pools, pools, taken={*taken, *slot.numbers})
+    if picked is None:
+        raise ResourceTaken(f"Nothing that {slot.resource.name} needs is free at that time.")
+    return picked
+
+
+def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, DomainError]:
+    """Do for each of these locked slots what :func:`claim` does for one, in their order.
+
+    Returns:
+        By the primary key of a slot that gets nothing, what ``claim`` would have raised. One
+        whose time is taken by a slot before it in the list is among them.
+    """
+    empty = [s for s in slots if s.takes_exclusively and not s.taken_bookings]
+    if not empty:
+        return {}
+    wanted = {pool for slot in empty for pool in slot.pools}
+    pools = locks.pool_members(wanted) if wanted else {}
+    numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
+    locks.take_in_turn(numbers)
+    taken = locks.occupied(empty, numbers)
+    rivals = {rival for found in taken.values() for rival in found.values()}
+    if rivals and (freed := locks.rivals(rivals)):
+        make_room(freed, now=now)
+        taken = locks.occupied(empty, numbers)
+    refused: dict[uuid.UUID, DomainError] = {}
+    before: list[tuple[Slot, list[int]]] = []
+    picks: dict[tuple[int, ...], list[Slot]] = defaultdict(list)
+    for slot in empty:
+        at_its_time = set(taken[slot.pk]) | {
+            number for other, its in before if _meet(slot, other) for number in its
+        }
+        try:
+            picked = _choose(slot, pools, at_its_time)
+        except ResourceTaken as error:
+            refused[slot.pk] = error
+            continue
+        before.append((slot, slot.numbers + picked))
         if picked != slot.picked:
-            Slot.objects.filter(pk=slot.pk).update(picked=picked)
-            slot.picked = picked
+            picks[tuple(picked)].append(slot)
+    for picked_numbers, chosen in picks.items():
+        Slot.objects.filter(pk__in=[s.pk for s in chosen]).update(picked=list(picked_numbers))
+        for slot in chosen:
+            slot.picked = list(picked_numbers)
+    return refused
+
+
+def _meet(slot: Slot, other: Slot) -> bool:
+    return slot.busy_from < other.busy_until and other.busy_from < slot.busy_until
 
 
 def _taken(slot: Slot, numbers: Iterable[int], ignored: set[uuid.UUID]) -> dict[int, uuid.UUID]:
@@ -275,6 +390,11 @@ def settle(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
     _move(bookings, "settle", now=now)
 
 
+def forget_proposals(bookings: Sequence[Booking], *, now: datetime) -> None:
+    """Withdraw the proposals of bookings that are not waiting for an answer; nobody is told."""
+    _answer(bookings, "withdraw", now=now)
+
+
 def _answer(bookings: Sequence[Booking], answer: str, *, now: datetime) -> None:
     Proposal.objects.filter(
         booking__in=[b.pk for b in bookings], status=ProposalStatus.OPEN
@@ -330,10 +450,10 @@ def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: boo
         outbox.emit_many(notices.to_customers("booking.expired", told, reason=reason))
     proposed = {b.stands_for_id for b in bookings if b.stands_for_id}
     if proposed:
-        _forget_proposals(proposed, now=now)
+        _end_proposals(proposed, now=now)
 
 
-def _forget_proposals(booking_ids: set[uuid.UUID], *, now: datetime) -> None:
+def _end_proposals(booking_ids: set[uuid.UUID], *, now: datetime) -> None:
     """The holds of proposed times ran out: these bookings stay where they are."""
     waiting = [
         b for b in locks.bookings(booking_ids) if b.status == BookingStatus.RESCHEDULE_PROPOSED
