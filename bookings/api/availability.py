@@ -50,6 +50,7 @@ class Availability(OrganizationView):
             OpenApiParameter("units", OpenApiTypes.INT, description="People; 1 if not said."),
         ],
         responses={200: serializers.AvailabilitySerializer},
+        extensions={"x-problems": ["invalid"]},
     )
     def get(self, request: Request, org: str) -> HttpResponse:
         fields = Fields(request.query_params)

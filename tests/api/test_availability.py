@@ -46,11 +46,11 @@ def test_each_day_says_how_many_slots_have_room_and_the_first_of_them(world, cou
     answer = ask(world.here, noon(1), noon(10), resource=court.pk)
 
     assert answer.status == 200
-    assert [(d["date"], d["slots"], d["available"]) for d in answer.json["results"]] == [
+    assert [(d["date"], d["slots"], d["available"]) for d in answer.data["results"]] == [
         (noon(2).date().isoformat(), 2, 1),
         (noon(3).date().isoformat(), 1, 1),
     ]
-    found = [datetime.fromisoformat(d["first_available"]) for d in answer.json["results"]]
+    found = [datetime.fromisoformat(d["first_available"]) for d in answer.data["results"]]
     assert found == [second.starts_at, third.starts_at]
 
 
@@ -58,7 +58,7 @@ def test_a_day_is_one_of_the_resources_own_zone(world, court):
     late = noon(2).replace(hour=0, minute=30)  # still the day before in UTC
     f.make_slot(court, starts_at=late)
 
-    (day,) = ask(world.here, noon(1), noon(4), resource=court.pk).json["results"]
+    (day,) = ask(world.here, noon(1), noon(4), resource=court.pk).data["results"]
 
     assert day["date"] == late.date().isoformat()
 
@@ -67,7 +67,7 @@ def test_a_full_day_is_listed_with_nothing_left(world, court):
     slot = f.make_slot(court, starts_at=noon(2))
     f.hold(f.CustomerFactory(organization=court.organization), slot)
 
-    (day,) = ask(world.here, noon(1), noon(4), resource=court.pk).json["results"]
+    (day,) = ask(world.here, noon(1), noon(4), resource=court.pk).data["results"]
 
     assert (day["slots"], day["available"], day["first_available"]) == (1, 0, None)
 
@@ -77,7 +77,7 @@ def test_a_range_that_is_empty_or_too_long_is_refused(world, days):
     answer = ask(world.here, noon(1), noon(1) + timedelta(days=days))
 
     assert answer.status == 400
-    assert "to" in answer.json["errors"]
+    assert "to" in answer.data["errors"]
 
 
 def test_somebody_elses_resource_is_not_found(world, court):
@@ -91,7 +91,7 @@ def test_the_number_of_statements_does_not_grow(world, court):
         query = f"from={noon(1):%Y-%m-%dT%H:%M:%SZ}&to={noon(30):%Y-%m-%dT%H:%M:%SZ}"
         with CaptureQueriesContext(connection) as captured:
             assert client.get(f"availability/?{query}").status == 200
-        return len(captured)
+        return sum("SAVEPOINT" not in query["sql"] for query in captured)
 
     f.make_slot(court, starts_at=noon(2))
     few = statements()

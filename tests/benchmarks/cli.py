@@ -16,6 +16,7 @@ from tests.benchmarks.correctness import CHECKS, Finding
 from tests.benchmarks.measure import Results, count_statements, measure
 from tests.benchmarks.scenarios import BY_NAME, LEVELS, SCENARIOS, Scenario
 from tests.benchmarks.server import BLOCKING_THREADS, WORKERS, System
+from tests.benchmarks.studies import STUDIES, Study
 from tests.benchmarks.targets import CLIENTS, verdicts
 from tests.benchmarks.world import World
 
@@ -31,8 +32,8 @@ def arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME",
-        choices=[*BY_NAME, "correctness"],
-        help=f"one of these, repeatable: {', '.join(BY_NAME)}, correctness",
+        choices=[*BY_NAME, *STUDIES, "correctness"],
+        help=f"one of these, repeatable: {', '.join(BY_NAME)}, {', '.join(STUDIES)}, correctness",
     )
     parser.add_argument("--clients", type=int, action="append", help="only with so many clients")
     parser.add_argument("--rounds", type=int, help="how often everything takes its turn")
@@ -99,9 +100,18 @@ def main() -> int:
                 findings += check(system, world)
             except Exception as error:  # what was measured is shown all the same
                 findings.append(Finding(check.__name__, False, f"{type(error).__name__}: {error}"))
+        studies: list[Study] = []
+        for name, study in STUDIES.items():
+            if not options.only or name in options.only:
+                status.update((study.__doc__ or name).splitlines()[0])
+                try:
+                    studies.append(study(system, world, quick=options.quick))
+                except Exception as error:
+                    findings.append(Finding(name, False, f"{type(error).__name__}: {error}"))
         run = report.describe_run(
             results,
             findings,
+            studies,
             server=f"granian, {options.workers} workers with {options.threads} threads each",
             rounds=rounds,
             seconds=seconds,
@@ -115,6 +125,8 @@ def main() -> int:
         options.json.write_text(json.dumps(report.as_json(run), indent=2) + "\n")
     if options.markdown:
         report.write_markdown(run, options.markdown)
+    findings += [f for study in studies for f in study.findings]
     broken = bool(results.failures) or not all(f.held for f in findings)
-    missed = any(v.met is False for v in verdicts(results))
+    targets = [*verdicts(results), *(v for study in studies for v in study.verdicts)]
+    missed = any(v.met is False for v in targets)
     return int(broken or (options.strict and missed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.table import Table
 from tests.benchmarks.correctness import Finding
 from tests.benchmarks.measure import Results, percentile
 from tests.benchmarks.scenarios import BY_NAME
+from tests.benchmarks.studies import Study
 from tests.benchmarks.targets import Verdict, verdicts
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -36,11 +38,13 @@ class Run:
     load_before: float
     results: Results
     findings: list[Finding]
+    studies: list[Study]
 
 
 def describe_run(
     results: Results,
     findings: list[Finding],
+    studies: list[Study],
     *,
     server: str,
     rounds: int,
@@ -66,6 +70,7 @@ def describe_run(
         load_before=load_before,
         results=results,
         findings=findings,
+        studies=studies,
     )
 
 
@@ -143,7 +148,22 @@ def show(run: Run, console: Console) -> None:
             table.add_section()
         table.add_row(row[0] if row[0] != previous else "", *row[1:])
         previous = row[0]
-    console.print(table)
+    if run.results.samples:
+        console.print(table)
+        console.print(_targets(run))
+    _show_studies(run, console)
+    for finding in [*run.findings, *(f for study in run.studies for f in study.findings)]:
+        mark = "[green]✓[/]" if finding.held else "[red]✗[/]"
+        console.print(f"{mark} {finding.claim} [dim]({finding.detail})[/]")
+    for failure in run.results.failures:
+        console.print("[red]✗ unexpected answers:[/] ", end="")
+        console.print(failure, markup=False)
+    console.print(
+        f"[dim]{run.machine}; load before {run.load_before:.2f}\n{run.system}\n{run.server}[/]"
+    )
+
+
+def _targets(run: Run) -> Table:
     targets = Table(
         "target", "limit", "is", "rounds", "margin", "", title="Targets", title_justify="left"
     )
@@ -157,16 +177,21 @@ def show(run: Run, console: Console) -> None:
             verdict.margin,
             f"[{colour}]{_word(verdict.met)}[/]",
         )
-    console.print(targets)
-    for finding in run.findings:
-        mark = "[green]✓[/]" if finding.held else "[red]✗[/]"
-        console.print(f"{mark} {finding.claim} [dim]({finding.detail})[/]")
-    for failure in run.results.failures:
-        console.print("[red]✗ unexpected answers:[/] ", end="")
-        console.print(failure, markup=False)
-    console.print(
-        f"[dim]{run.machine}; load before {run.load_before:.2f}\n{run.system}\n{run.server}[/]"
-    )
+    return targets
+
+
+def _show_studies(run: Run, console: Console) -> None:
+    for study in run.studies:
+        figures = Table(*study.headings, title=study.title, title_justify="left")
+        for row in study.rows:
+            figures.add_row(*row)
+        console.print(figures)
+        for verdict in study.verdicts:
+            colour = {True: "green", False: "red", None: "dim"}[verdict.met]
+            console.print(
+                f"[{colour}]{_word(verdict.met)}[/] {verdict.claim}:"
+                f" {_value(verdict)} ({_limit(verdict)})"
+            )
 
 
 # -- files ------------------------------------------------------------------------------------------
@@ -206,12 +231,31 @@ def markdown(run: Run) -> str:
         *(f"- {'Held' if f.held else '**Broken**'}: {f.claim} ({f.detail})." for f in run.findings),
         *(f"- **Unexpected answers**: {failure}" for failure in run.results.failures),
         "",
+        *(line for study in run.studies for line in _markdown_study(study)),
     ]
     return "\n".join(lines)
 
 
+def _markdown_study(study: Study) -> list[str]:
+    targets = [(v.claim, _limit(v), _value(v), v.margin, _word(v.met)) for v in study.verdicts]
+    headings = ("target", "limit", "is", "margin", "")
+    return [
+        f"### {study.title}",
+        "",
+        *_markdown_table(study.headings, study.rows, numbers_from=9),
+        "",
+        *(_markdown_table(headings, targets, numbers_from=9) if targets else ()),
+        *([""] if targets else ()),
+        *(
+            f"- {'Held' if f.held else '**Broken**'}: {f.claim} ({f.detail})."
+            for f in study.findings
+        ),
+        "",
+    ]
+
+
 def _markdown_table(
-    headings: tuple[str, ...], cells: list[tuple[str, ...]], *, numbers_from: int
+    headings: tuple[str, ...], cells: Sequence[tuple[str, ...]], *, numbers_from: int
 ) -> list[str]:
     rule = ["---" if i < numbers_from else "---:" for i in range(len(headings))]
     return [f"| {' | '.join(row)} |" for row in (headings, tuple(rule), *cells)]
@@ -220,7 +264,7 @@ def _markdown_table(
 def as_json(run: Run) -> dict[str, Any]:
     """Everything, latencies as percentiles."""
     return {
-        **{k: v for k, v in vars(run).items() if k not in ("results", "findings")},
+        **{k: v for k, v in vars(run).items() if k not in ("results", "findings", "studies")},
         "scenarios": [
             {
                 "name": name,
@@ -239,6 +283,10 @@ def as_json(run: Run) -> dict[str, Any]:
         "statements": run.results.statements,
         "targets": [{**asdict(v), "met": v.met, "margin": v.margin} for v in verdicts(run.results)],
         "correctness": [asdict(f) for f in run.findings],
+        "studies": [
+            asdict(study) | {"verdicts": [{**asdict(v), "met": v.met} for v in study.verdicts]}
+            for study in run.studies
+        ],
         "failures": run.results.failures,
     }
 
