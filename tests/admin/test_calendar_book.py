@@ -214,6 +214,18 @@ def test_customers_are_found_by_what_they_say_and_what_was_typed_stays(
     assert booked(slot) == []
 
 
+def test_the_only_one_who_is_found_is_chosen_already(venue, slot):
+    sole = f.CustomerFactory(organization=venue.organization, name="Otto Other")
+    client = as_role(venue, "front_desk")
+
+    one = client.post(reverse(PAGE), form(client, slot, step="look", search="otto"))
+    f.CustomerFactory(organization=venue.organization, name="Otto Second")
+    two = client.post(reverse(PAGE), form(client, slot, step="look", search="otto"))
+
+    assert one.context["typed"]["customer"] == str(sole.pk)
+    assert two.context["typed"]["customer"] == ""
+
+
 def test_times_of_another_day_and_resource_are_looked_up_with_prices(venue, slot):
     other = f.ResourceFactory(organization=venue.organization, name="Other hall")
     there = f.make_slot(other, starts_at=slot.starts_at + timedelta(days=1))

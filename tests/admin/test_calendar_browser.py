@@ -147,6 +147,65 @@ def test_on_a_phone_it_is_a_list_that_fits_the_screen(venue, live_server, drive,
     assert tops == sorted(tops)
 
 
+def test_somebody_who_calls_is_booked_from_the_calendar_and_moved(venue, live_server, drive):
+    start = in_three_days(9)
+    free = f.make_slot(venue.resource, starts_at=start)
+    later = f.make_slot(venue.resource, starts_at=start + timedelta(hours=2))
+    sign_in(drive, live_server, staff(venue, "front_desk"))
+
+    def work(page: Page) -> tuple[str, str]:
+        page.goto(calendar(live_server, day=start.date().isoformat()))
+        page.locator(".hf-cal-free").first.click()  # anywhere on it
+        page.wait_for_selector("#times :checked")
+        page.fill("[name=search]", "ours cust")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")  # looks; books nothing
+        page.fill("[name=note]", "called at nine")
+        shoot(page, "book")
+        with page.expect_navigation():
+            page.click("button[value=book]")
+        told = page.inner_text("body")
+        page.click("text=Move or propose another time")
+        page.check(f"[name=slot][value='{later.pk}']")
+        page.fill("[name=reason]", "called again")
+        shoot(page, "move")
+        with page.expect_navigation():
+            page.click("button[value=move]")
+        return told, page.inner_text("body")
+
+    booked, moved = drive(work)
+
+    assert "Booked for Ours Customer and confirmed" in booked
+    assert "Ours Customer is moved to Ours hall" in moved
+    assert list(later.bookings.values_list("customer__name", "status")) == [
+        ("Ours Customer", "confirmed")
+    ]
+    assert not free.bookings.exists()
+
+
+@pytest.mark.parametrize("page_name", ["book", "move"])
+def test_the_desks_forms_fit_a_phone(venue, live_server, drive, page_name):
+    slot = f.make_slot(venue.resource, starts_at=in_three_days(9))
+    address = {
+        "book": f"{reverse('admin:calendar_book')}?slot={slot.pk}",
+        "move": reverse("admin:calendar_move", args=[venue.booking.pk]),
+    }[page_name]
+    sign_in(drive, live_server, staff(venue, "front_desk"))
+
+    def look(page: Page) -> tuple[int, dict[str, float]]:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(live_server.url + address)
+        shoot(page, f"phone-{page_name}")
+        box: Any = page.locator(f"button[value={page_name}]").bounding_box()
+        return page.evaluate("document.documentElement.scrollWidth"), box
+
+    wide, button = drive(look)
+
+    assert wide <= 390
+    assert button["x"] >= 0
+    assert button["x"] + button["width"] <= 390
+
+
 def test_everything_is_there_without_javascript(venue, live_server, drive):
     """The server draws it; the script only adds comforts."""
     sign_in(drive, live_server, staff(venue, "front_desk"))

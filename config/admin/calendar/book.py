@@ -278,6 +278,8 @@ def _show(
         chosen=at.slot.pk if at.slot else None,
     )
     people = _people(at, typed)
+    if len(people) == 1 and not form.is_bound:
+        typed = typed | {"customer": str(people[0].pk)}
     return TemplateResponse(
         request,
         "admin/calendar/book.html",
