@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
@@ -21,28 +19,21 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
-from unfold.widgets import (
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from audit.admin.scope import staff_actor
 from bookings.admin import schedule_preview, schedule_words, two_steps
 from bookings.admin.base import (
-    LONGEST_REASON,
     OwnOrganizationFilter,
     OwnRelatedFilter,
     ScopedModelAdmin,
     organizations_where,
     person,
 )
+from bookings.admin.exception_forms import ExceptionForm, ThenForm, WithdrawForm
 from bookings.admin.holidays import HolidayPages
-from bookings.admin.inputs import clock_input, day_input
-from bookings.admin.schedules import NUMBERS, OpeningForm
+from bookings.admin.schedule_forms import NUMBERS
 from bookings.admin.show import badge, lines, link_to, when
-from bookings.models import Booking, Organization, Resource, Role, ScheduleException
+from bookings.models import Booking, Resource, Role, ScheduleException
 from bookings.permissions import may, organizations_with
 from bookings.services import schedules
 from bookings.services.schedules import Applied, Preview
@@ -78,151 +69,6 @@ class InForceFilter(admin.SimpleListFilter):
         if self.value() == "past":
             return queryset.filter(last_day__lt=today)
         return queryset.filter(last_day__gte=today)
-
-
-class ExceptionForm(OpeningForm):
-    """Which days differ, and how; what is only asked for extra hours may stay as it is."""
-
-    class Meta:
-        model = ScheduleException
-        fields = (
-            "kind",
-            "organization",
-            "resource",
-            "name",
-            "first_day",
-            "last_day",
-            "from_time",
-            "until_time",
-            *NUMBERS,
-        )
-        widgets = {
-            "kind": UnfoldAdminRadioSelectWidget(),
-            "organization": UnfoldAdminSelectWidget(),
-            "resource": UnfoldAdminSelectWidget(),
-            "name": UnfoldAdminTextInputWidget(),
-            "first_day": day_input(),
-            "last_day": day_input(),
-            "from_time": clock_input(),
-            "until_time": clock_input(),
-            **{name: UnfoldAdminIntegerFieldWidget() for name in NUMBERS},
-        }
-        help_texts = {
-            "name": _("What people read, such as “Repairs” or “Christmas”."),
-            "from_time": _("Leave both hours empty for whole days."),
-            "resource": _("Extra hours are of one resource."),
-        }
-
-    def __init__(
-        self,
-        *args: Any,
-        organizations: QuerySet[Organization],
-        resources: QuerySet[Resource],
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        fields: dict[str, Any] = self.fields
-        fields["kind"].choices = [
-            ("closed", _("Closed")),
-            ("holiday", _("Holiday: closed, but only what closes on holidays")),
-            ("extra", _("Extra hours: open although it would be closed")),
-        ]
-        fields["kind"].initial = "closed"
-        fields["resource"].queryset = resources
-        fields["resource"].empty_label = gettext("All resources")
-        fields["organization"].queryset = organizations
-        fields["last_day"].required = False
-        fields["last_day"].help_text = _("Empty: the first day only.")
-        only = list(organizations[:2])
-        self.one_organization = len(only) == 1
-        if self.one_organization:
-            fields["organization"].required = False
-            fields["organization"].widget = forms.HiddenInput()
-            self.instance.organization = only[0]
-        for name in NUMBERS:
-            fields[name].required = False
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        if self.one_organization:
-            cleaned["organization"] = self.instance.organization
-        first, last = cleaned.get("first_day"), cleaned.get("last_day")
-        if first and not last and "last_day" not in self.errors:
-            cleaned["last_day"] = first
-        if cleaned.get("last_day") and cleaned["last_day"] < timezone.localdate() - timedelta(1):
-            self.add_error("last_day", _("What was is not changed: choose today or later."))
-        resource, organization = cleaned.get("resource"), cleaned.get("organization")
-        if resource and organization and resource.organization_id != organization.pk:
-            self.add_error("resource", _("This is not of that organisation."))
-        for name in NUMBERS:
-            if cleaned.get(name) is None and name not in self.errors:
-                field: Any = ScheduleException._meta.get_field(name)
-                cleaned[name] = field.get_default()
-        takes_many = cleaned.get("kind") == "extra" and cleaned.get("max_bookings") != 1
-        if resource and resource.exclusive and takes_many:
-            self.add_error("max_bookings", _("This resource takes one booking at a time."))
-        return cleaned
-
-
-class ThenForm(forms.Form):
-    """What happens to the bookings of closing days."""
-
-    KEEP, MOVE, CANCEL = "keep", "move", "cancel"
-
-    then = forms.ChoiceField(
-        label=_("What happens to these bookings?"),
-        choices=[
-            (KEEP, _("They stay: we serve these people although it is closed")),
-            (MOVE, _("They move so many days later, to the same hour")),
-            (CANCEL, _("They are cancelled, and their customers are told why")),
-        ],
-        initial=KEEP,
-        required=False,
-        widget=UnfoldAdminRadioSelectWidget,
-    )
-    move_by_days = forms.IntegerField(
-        label=_("Days later"),
-        required=False,
-        min_value=-365,
-        max_value=365,
-        initial=7,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text=_("Preview again to see how many find room."),
-    )
-    reason = forms.CharField(
-        label=_("Why? Customers read this"),
-        required=False,
-        max_length=LONGEST_REASON,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("Needed to move or cancel bookings."),
-    )
-    sure = forms.BooleanField(label=_("Yes, cancel all of these bookings"), required=False)
-
-    def clean_then(self) -> str:
-        return self.cleaned_data["then"] or self.KEEP
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean() or {}
-        if cleaned.get("then") == self.MOVE and not cleaned.get("move_by_days"):
-            self.add_error("move_by_days", _("Say how many days later."))
-        return cleaned
-
-    def missing(self, preview: Preview) -> str:
-        """What must still be said before bookings are touched."""
-        typed = self.cleaned_data
-        if not preview.affected or typed["then"] == self.KEEP:
-            return ""
-        if not typed["reason"].strip():
-            return gettext("Say why: the customers will read it.")
-        if typed["then"] == self.CANCEL and not typed["sure"]:
-            count = len(preview.affected)
-            text = ngettext(
-                "Tick that you want to cancel %d booking.",
-                "Tick that you want to cancel all %d bookings.",
-                count,
-            )
-            return text % count
-        return ""
 
 
 @admin.register(ScheduleException)
@@ -296,7 +142,7 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
             resources=self._resources(request),
             initial={k: request.GET[k] for k in ("resource", "kind") if k in request.GET},
         )
-        then = ThenForm(sent)
+        then = ThenForm.of(sent)
         outcome = two_steps.Outcome()
         if sent is not None and all([form.is_valid(), then.is_valid()]):
             made = form.instance
@@ -465,12 +311,6 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
         if one.last_day < timezone.localdate():
             return badge(gettext("past"))
         return badge(gettext("counts"), "success")
-
-
-class WithdrawForm(forms.Form):
-    reason = forms.CharField(
-        label=_("Why?"), max_length=LONGEST_REASON, widget=UnfoldAdminTextInputWidget
-    )
 
 
 def _look(

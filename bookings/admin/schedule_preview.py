@@ -47,8 +47,7 @@ class Kind:
 
 def context(preview: Preview) -> dict[str, Any]:
     """All that ``admin/schedules/_preview.html`` shows."""
-    counts = preview.counts()
-    kinds = _kinds(preview.plans, counts)
+    kinds = _kinds(preview.plans, Counter(preview.counts()))
     return {
         "kinds": kinds,
         "changes": sum(k.count for k in kinds if k.name != "kept"),
@@ -76,7 +75,7 @@ def affected(bookings: Sequence[Booking]) -> dict[str, Any]:
     }
 
 
-def _kinds(plans: Sequence[Plan], counts: dict[str, int]) -> list[Kind]:
+def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
     def words(singular: str, plural: str, count: int) -> str:
         return ngettext(singular, plural, count) % {"n": f"{count:,}"}
 

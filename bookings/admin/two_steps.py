@@ -74,7 +74,7 @@ def take(
         if words is None:
             raise
         outcome.error = words
-        outcome.field = getattr(error, "extra", {}).get("field")
+        outcome.field = next(iter(getattr(error, "extra", {}).get("errors", {})), None)
     if outcome.preview is not None:
         outcome.seen = f"{outcome.preview.seen}.{mark}"
     return outcome
