@@ -101,6 +101,7 @@ class DoesNotFit(DomainError):
         "bookings_resourcepart_fits",
         "bookings_poolmember_is_single",
         "bookings_poolneed_fits",
+        "bookings_slot_matches_its_resource",
     )
 
 

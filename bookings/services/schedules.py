@@ -309,7 +309,7 @@ def add_exceptions(
             exception.validate_constraints()
         ScheduleException.objects.bulk_create(exceptions)
         by = timedelta(days=move_by_days or 0) if then == "move" else None
-        done = _apply(resources, seen=seen, move_by=by, now=now)
+        done = _apply(resources, seen=seen, move_by=by, cancels=then == "cancel", now=now)
         if then == "cancel":
             done.cancelled = _cancel(done.affected, reason=reason, now=now)
         elif by is not None:
@@ -510,17 +510,22 @@ def _apply(
     *,
     seen: str | None = None,
     move_by: timedelta | None = None,
+    cancels: bool = False,
     now: datetime,
 ) -> Applied:
     """Let the slots of resources follow their rules, all at once; planning locks are held.
 
     Args:
         move_by: the slots to which affected bookings may move are locked as well.
+        cancels: and so are those of the times proposed for them.
     """
     plans = _plans(resources, _rules(resources, now=now), now=now)
     touched = [slot_id for plan in plans for slot_id in plan.touched]
     if move_by is not None:
         touched += [s.pk for s in _targets(_affected(plans), move_by).values()]
+    if cancels:
+        ids = [b.pk for b in _affected(plans)]
+        touched += locks.slots_around(Q(pk__in=ids), Q(stands_for__in=ids))
     if touched:
         # Nobody comes into these slots any more, or leaves; what happened since is seen now.
         slot_rows.lock(touched)
@@ -614,6 +619,11 @@ def _move(done: Applied, by: timedelta, *, now: datetime) -> None:
     targets = _targets(done.affected, by)
     slots = {s.pk: s for s in locks.slots(s.pk for s in targets.values())}
     bookings = {b.pk: b for b in locks.bookings(b.pk for b in done.affected)}
+    members = locks.pool_members({p for s in slots.values() for p in s.pools})
+    locks.take_in_turn(
+        [n for s in slots.values() for n in s.numbers]
+        + [n for some in members.values() for n in some]
+    )
     for affected in done.affected:
         booking = bookings[affected.pk]
         target = targets.get(affected.pk)
