@@ -84,6 +84,14 @@ def version_for(booking: Booking) -> Schedule | None:
     )
 
 
+def exceptions_for(booking: Booking) -> list[ScheduleException]:
+    """The exceptions that held on the day of a booking's slot when the booking was made."""
+    slot = booking.slot
+    day = localtime(slot.starts_at, zoneinfo.ZoneInfo(slot.resource.time_zone)).date()
+    found = _exceptions([slot.resource], since=day, at=booking.created_at)
+    return list(found.filter(first_day__lte=day, last_day__gte=day))
+
+
 def current(resource_id: uuid.UUID, *, day: date) -> Schedule | None:
     """The version in force on a day, with its rules."""
     return _versions([resource_id]).filter(valid_from__lte=day).order_by("-number").first()

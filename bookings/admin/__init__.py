@@ -1,5 +1,6 @@
 """What staff see of bookings: bookings, slots, resources, customers, organisations, people."""
 
+from bookings.admin import booking_schedule as booking_schedule  # adds to a page
 from bookings.admin.bookings import BookingAdmin
 from bookings.admin.customers import CustomerAdmin
 from bookings.admin.exceptions import ScheduleExceptionAdmin
