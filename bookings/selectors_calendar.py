@@ -100,6 +100,7 @@ def sittings(
         slot
         for slot in found
         if slot.status == SlotStatus.OPEN
+        and slot.source != Slot.Source.FREE  # gone with its booking
         and slot.starts_at > now
         and by_id[slot.resource_id].is_active
     ]
@@ -109,8 +110,9 @@ def sittings(
     for slot in found:
         slot.resource = by_id[slot.resource_id]
         sitting = made[slot.pk]
-        # Past legacy slots that nobody sat in never concerned anybody.
-        if sitting.taken_bookings or slot.status != SlotStatus.LEGACY:
+        # What nobody sits in concerns nobody, if it is not offered by itself.
+        is_own = slot.status != SlotStatus.LEGACY and slot.source != Slot.Source.FREE
+        if sitting.taken_bookings or is_own:
             by_resource[slot.resource_id].append(sitting)
     return Sittings(by_resource, cut)
 
@@ -196,6 +198,7 @@ def slots_of_day(
             starts_at__gte=max(start, now),
             starts_at__lt=end,
         )
+        .exclude(source=Slot.Source.FREE)
         .order_by("starts_at", "pk")[:MOST_SLOTS]
     )
     for slot in found:

@@ -152,6 +152,27 @@ def test_a_court_says_when_it_is_in_use_with_its_hall(venue):
     assert only_block(response, "Hall").state == "full"
 
 
+def test_what_is_booked_at_free_times_is_there_while_somebody_is_in_it(venue):
+    room = f.ResourceFactory(
+        organization=venue.organization, name="Room", exclusive=True, mode="free_times"
+    )
+    start = f.soon(72)
+    booking = f.hold(venue.customer, f.make_slot(room, starts_at=start))
+    f.make_slot(room, starts_at=start + timedelta(hours=1), source="free")
+    Slot.objects.filter(pk=booking.slot_id).update(source="free")
+    client = as_role(venue, "manager")
+    days = {local_day(start), local_day(start + timedelta(hours=1))}
+
+    found = [b for day in days for b in blocks_of(look(client, day=day), "Room")]
+
+    assert [(b.start, b.state, b.words, b.book_url) for b in found] == [
+        (start, "full", "booked", "")
+    ]
+    empty = look(client, day="2024-06-03", names="room").content.decode()
+    assert "Booked at free times; nobody is booked on this day." in empty
+    assert "Nothing is offered" not in empty
+
+
 def test_slots_at_the_same_time_stand_side_by_side():
     start = datetime(2030, 1, 1, tzinfo=UTC)
     blocks = [

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from bookings.admin import show
 from bookings.lifecycle import SlotStatus
-from bookings.models import Booking
+from bookings.models import Booking, Slot
 from bookings.selectors_calendar import Blocked, Sitting
 from bookings.services.reschedule import MOVABLE
 from config.admin.calendar.axis import Axis, Day
@@ -222,7 +222,10 @@ def _state(sitting: Sitting, others: Sequence[Blocked], *, now: datetime) -> tup
     if sitting.left is None:
         if slot.ends_at <= now:
             return "over", _("over")
-        return "over", _("running now") if slot.starts_at <= now else _("not offered")
+        if slot.starts_at <= now:
+            return "over", _("running now")
+        is_free_time = slot.source == Slot.Source.FREE
+        return ("full", _("booked")) if is_free_time else ("over", _("not offered"))
     if sitting.left.bookings > 0 and sitting.left.units > 0:
         if not sitting.taken_bookings:
             return "free", _("free")

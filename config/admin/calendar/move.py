@@ -182,7 +182,8 @@ def _show(
     said: Mapping[str, Any] = request.POST if request.method == "POST" else request.GET
     resources = _resources(request, booking)
     named = said.get("resource", "")
-    resource = next((r for r in resources if str(r.pk) == named), booking.slot.resource)
+    nearest = resources[0] if resources else booking.slot.resource
+    resource = next((r for r in resources if str(r.pk) == named), nearest)
     day = _day(said.get("day", ""), booking.slot, resource, now=now)
     proposal = selectors.open_proposal(booking)
     may_do = what_may(person(request), booking.organization_id)
@@ -219,6 +220,7 @@ def _show(
                 leaving=booking.slot,
                 paid=paid,
             ),
+            "is_free_time": booking.slot.resource.mode == Resource.Mode.FREE_TIMES,
             "is_movable": booking.status in services.MOVABLE,
             "may_move": may_do.move and booking.status in services.MOVABLE,
             "proposal": proposal,

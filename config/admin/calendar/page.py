@@ -168,7 +168,8 @@ def _grid(
         ],
         "axis_classes": blocks.long(axis.minutes),
         "scale": scale,
-        "nothing": not any(column["blocks"] for column in columns),
+        "nothing": not any(column["blocks"] for column in columns)
+        and all(resource.mode == Resource.Mode.SLOTS for resource in shown),
         "cut": found.cut,
         "zone": str(zone),
         "mixed": mixed,
