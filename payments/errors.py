@@ -82,3 +82,9 @@ class PriceDiffers(DomainError):
     """That time has another price than the one that was agreed."""
 
     code = "price_differs"
+
+
+class SeriesNotFree(DomainError):
+    """Not every date of this series can be booked."""
+
+    code = "series_not_free"

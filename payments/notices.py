@@ -7,7 +7,7 @@ from typing import Any
 
 from audit.outbox import Event
 from bookings import notices
-from bookings.models import Booking
+from bookings.models import Booking, Series
 from payments.models import CartTransaction
 
 
@@ -34,4 +34,23 @@ def to_customer(
         },
         to=notices.recipient(transaction.customer),
         reply_to=transaction.organization.email,
+    )
+
+
+def series_cancelled(series: Series, bookings: Sequence[Booking], *, reason: str) -> Event:
+    """One message about all that was cancelled of a series."""
+    return Event(
+        kind="series.cancelled",
+        organization_id=series.organization_id,
+        subject=series,
+        payload={
+            "id": str(series.pk),
+            "organization": series.organization.name,
+            "customer": series.customer.name,
+            "resource": series.resource.name,
+            "bookings": [notices.describe(b) for b in bookings],
+            "reason": reason,
+        },
+        to=notices.recipient(series.customer),
+        reply_to=series.organization.email,
     )

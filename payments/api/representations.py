@@ -10,12 +10,13 @@ from django.urls import reverse
 
 from audit.api.answers import money, money_or_none, stamp, stamp_or_none
 from bookings.api import representations as bookings
-from bookings.models import Booking, Slot
+from bookings.models import Booking, Series, Slot
 from bookings.selectors import Availability, Viewer
 from payments import selectors
 from payments.lifecycle import UNDECIDED, PaymentMethod
 from payments.models import CartItem, CartTransaction, Proof
 from payments.prices import Quote
+from payments.services.series import Made, Occurrence
 
 
 def slot(row: Slot, left: Availability, price: Quote) -> dict[str, Any]:
@@ -134,3 +135,39 @@ def instructions(row: CartTransaction) -> str:
     if row.payment_method != PaymentMethod.PAY_NOW or row.status not in UNDECIDED:
         return ""
     return selectors.policy_of(row.organization).instructions
+
+
+def series(row: Series) -> dict[str, Any]:
+    """A series; its resource and customer must be loaded."""
+    return {
+        "id": str(row.pk),
+        "resource": str(row.resource_id),
+        "resource_name": row.resource.name,
+        "time_zone": row.resource.time_zone,
+        "customer": {"id": str(row.customer_id), "name": row.customer.name},
+        "starts_at": stamp(row.starts_at),
+        "ends_at": stamp(row.ends_at),
+        "every_weeks": row.every_weeks,
+        "times": row.times,
+        "units": row.units,
+        "created_at": stamp(row.created_at),
+    }
+
+
+def series_made(made: Made) -> dict[str, Any]:
+    """A series that was just booked, with what became of each date."""
+    return series(made.series) | {
+        "transaction": str(made.transaction.pk),
+        "dates": [occurrence(d) for d in made.dates],
+    }
+
+
+def occurrence(found: Occurrence) -> dict[str, Any]:
+    """One date of a series."""
+    return {
+        "date": found.date.isoformat(),
+        "starts_at": stamp_or_none(found.starts_at),
+        "outcome": str(found.outcome),
+        "slot": str(found.slot.pk) if found.slot else None,
+        "booking": str(found.booking.pk) if found.booking else None,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from bookings.api.serializers import BookedSlot, BookingCustomer, BookingSerializer, Page
@@ -9,6 +10,7 @@ from bookings.lifecycle import SlotStatus
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
 from payments.models import Proof
 from payments.services.carts import MOST_UNITS
+from payments.services.series import MOST_MINUTES, MOST_TIMES, MOST_WEEKS, Outcome
 
 
 class Money(serializers.DecimalField):
@@ -166,3 +168,107 @@ class TransactionPage(Page):
 
 class PaymentNote(serializers.Serializer):
     note = serializers.CharField(max_length=500, required=False, allow_blank=True, allow_null=True)
+
+
+class SeriesRequest(serializers.Serializer):
+    resource = serializers.UUIDField()
+    starts_at = serializers.DateTimeField(
+        help_text="The first start. The others are at the same hour of the resource's clock."
+    )
+    minutes = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_MINUTES,
+        required=False,
+        allow_null=True,
+        help_text="How long; as long as the slot that starts first, if it is left out.",
+    )
+    every_weeks = serializers.IntegerField(min_value=1, max_value=MOST_WEEKS, default=1)
+    times = serializers.IntegerField(min_value=1, max_value=MOST_TIMES)
+    units = serializers.IntegerField(
+        min_value=1, max_value=MOST_UNITS, default=1, help_text="People."
+    )
+
+
+class BookSeriesRequest(SeriesRequest):
+    payment_method = serializers.ChoiceField(choices=PaymentMethod.choices)
+    all_or_nothing = serializers.BooleanField(
+        default=True, help_text="Book every date or none; if false, those that are free."
+    )
+    note = serializers.CharField(max_length=2000, required=False, allow_blank=True, allow_null=True)
+    customer = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Staff: for whom; left out, for oneself."
+    )
+    overriding = serializers.CharField(
+        max_length=1000,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        help_text="Staff, for a customer: why the booking rules do not count this time.",
+    )
+
+
+class SeriesDate(serializers.Serializer):
+    date = serializers.DateField(help_text="Of the resource's time zone.")
+    starts_at = serializers.DateTimeField(
+        allow_null=True, help_text="Null where the clock is put forward over this hour."
+    )
+    outcome = serializers.ChoiceField(
+        choices=[(str(o), str(o)) for o in Outcome],
+        help_text="What there is on this date, or what became of it. `taken`: by another booking of"
+        " the resource, or of something it needs.",
+    )
+    slot = serializers.UUIDField(allow_null=True)
+    booking = serializers.UUIDField(allow_null=True)
+
+
+class SeriesPreview(serializers.Serializer):
+    dates = SeriesDate(many=True)
+
+
+class SeriesSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    time_zone = serializers.CharField()
+    customer = BookingCustomer()
+    starts_at = serializers.DateTimeField(help_text="The first start.")
+    ends_at = serializers.DateTimeField(help_text="The first end.")
+    every_weeks = serializers.IntegerField()
+    times = serializers.IntegerField(help_text="As often as was asked for.")
+    units = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class SeriesPage(Page):
+    results = SeriesSerializer(many=True)
+
+
+class SeriesMade(SeriesSerializer):
+    transaction = serializers.UUIDField()
+    dates = SeriesDate(many=True)
+
+
+class SeriesDetail(SeriesSerializer):
+    bookings = PricedBooking(many=True)
+
+
+# ``from`` is no name for an attribute of a class.
+CancelSeriesRequest = inline_serializer(
+    "CancelSeriesRequest",
+    {
+        "reason": serializers.CharField(
+            max_length=1000, help_text="Why; it is kept, and the other side reads it."
+        ),
+        "from": serializers.UUIDField(
+            required=False, allow_null=True, help_text="The first booking that is cancelled."
+        ),
+    },
+)
+
+
+class SeriesCancelled(serializers.Serializer):
+    cancelled = serializers.ListField(child=serializers.UUIDField())
+    too_late = serializers.ListField(
+        child=serializers.UUIDField(),
+        help_text="Bookings whose deadline for customers has passed; they stay.",
+    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments.api import bookings, carts, proofs, reschedule, slots, transactions
+from payments.api import bookings, carts, proofs, reschedule, series, slots, transactions
 
 organization = [
     path("slots/", slots.Slots.as_view()),
@@ -26,5 +26,9 @@ organization = [
     path("bookings/<uuid:pk>/decline/", reschedule.Decline.as_view()),
     path("bookings/<uuid:pk>/withdraw/", reschedule.Withdraw.as_view()),
     path("bookings/<uuid:pk>/proofs/", proofs.BookingProofs.as_view()),
+    path("series/", series.AllSeries.as_view()),
+    path("series/preview/", series.Preview.as_view()),
+    path("series/<uuid:pk>/", series.SeriesDetail.as_view()),
+    path("series/<uuid:pk>/cancel/", series.Cancel.as_view()),
     path("proofs/<uuid:pk>/file/", proofs.ProofFile.as_view(), name="proof-file"),
 ]

@@ -268,6 +268,43 @@ def withdraw_proposal(place: Place) -> Call:
     return Call(place.as_role("manager"), "POST", path, {}, headers=if_match(booking))
 
 
+def series_body(place: Place, times: int = 2) -> dict[str, Any]:
+    """A weekly series over slots that are there."""
+    return {
+        "resource": str(place.resource.pk),
+        "starts_at": place.weekly(times)[0].starts_at.isoformat(),
+        "times": times,
+    }
+
+
+@example
+def list_series(place: Place) -> Call:
+    assert place.series()
+    return Call(place.as_customer(), "GET", "series/")
+
+
+@example
+def preview_series(place: Place) -> Call:
+    return Call(place.as_stranger(), "POST", "series/preview/", series_body(place))
+
+
+@example
+def book_series(place: Place) -> Call:
+    body = series_body(place) | {"payment_method": "pay_now"}
+    return Call(place.as_customer(), "POST", "series/", body)
+
+
+@example
+def get_series(place: Place) -> Call:
+    return Call(place.as_customer(), "GET", f"series/{place.series().pk}/")
+
+
+@example
+def cancel_series(place: Place) -> Call:
+    path = f"series/{place.series().pk}/cancel/"
+    return Call(place.as_customer(), "POST", path, {"reason": "Ill"})
+
+
 @example
 def get_qr_svg(place: Place) -> Call:
     return Call(place.as_customer(), "GET", f"bookings/{place.confirmed().pk}/qr.svg")

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings.models import Booking, Resource, Slot
+from bookings.models import Booking, Resource, Series, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from config.schema import ALWAYS, WITH_BODY, WITH_KEY
@@ -386,6 +386,104 @@ def not_confirmed(place, name):
     booking = booking_of(place.transaction(slot=place.slot_today()))
     transitions.issue_codes([booking], now=timezone.now())
     return unchanged(lambda: scan(place, code_of(booking)))
+
+
+def book_series(place: Place, slot: Slot, times: int = 2, **more: object) -> Answer:
+    body = {
+        "resource": str(slot.resource_id),
+        "starts_at": slot.starts_at.isoformat(),
+        "times": times,
+        "payment_method": "pay_on_arrival",
+    }
+    return place.as_customer().post("series/", body | more)
+
+
+def preview_series(place: Place, slot: Slot) -> Answer:
+    body = {"resource": str(slot.resource_id), "starts_at": slot.starts_at.isoformat(), "times": 2}
+    return place.as_customer().post("series/preview/", body)
+
+
+SERIES_USERS: dict[str, Callable[[Place, Slot], Answer]] = {
+    "book_series": book_series,
+    "preview_series": preview_series,
+}
+
+
+@provokes("series_not_free", "book_series")
+def series_not_free(place, name):
+    first, second = place.weekly(2)
+    f.hold(f.CustomerFactory(organization=place.organization), second)
+    answer = unchanged(lambda: book_series(place, first))
+    assert [d["outcome"] for d in answer.data["dates"]] == ["free", "full"]
+    return answer
+
+
+@provokes("slot_gone", *SERIES_USERS)
+def series_began(place, name):
+    first, _ = place.weekly(2)
+    client = place.as_customer()
+    body = {"resource": str(first.resource_id), "starts_at": first.starts_at.isoformat()}
+    path = "series/" if name == "book_series" else "series/preview/"
+    with time_machine.travel(first.starts_at, tick=False):
+        body |= {"times": 2, "payment_method": "free"}
+        return unchanged(lambda: client.post(path, body))
+
+
+@provokes("not_offered", *SERIES_USERS)
+def nothing_starts_then(place, name):
+    first, _ = place.weekly(2)
+    slot_services.close_slots(slot_ids=[first.pk], actor=f.SYSTEM, reason="")
+    return unchanged(lambda: SERIES_USERS[name](place, first))
+
+
+@provokes("too_many_bookings", "book_series")
+def series_too_long(place, name):
+    first, _ = place.weekly(2)
+    Resource.objects.filter(pk=first.resource_id).update(most_live_bookings=1)
+    answer = unchanged(lambda: book_series(place, first))
+    assert (answer.data["most"], answer.data["left"]) == (1, 1)
+    return answer
+
+
+@provokes("payment_method_not_offered", "book_series")
+def series_paid_otherwise(place, name):
+    PaymentPolicy.objects.create(organization=place.organization, accepts_pay_on_arrival=False)
+    first, _ = place.weekly(2)
+    return unchanged(lambda: book_series(place, first))
+
+
+@provokes("permission_denied", "book_series")
+def series_for_somebody(place, name):
+    first, _ = place.weekly(2)
+    return unchanged(lambda: book_series(place, first, customer=str(place.customer.pk)))
+
+
+def cancel_series(place: Place, client: Client | None = None) -> Answer:
+    series = Series.objects.get()
+    client = client or place.as_customer()
+    return client.post(f"series/{series.pk}/cancel/", {"reason": "Ill"})
+
+
+@provokes("booking_over", "cancel_series")
+def series_over(place, name):
+    place.series()
+    assert cancel_series(place).status == 200
+    return unchanged(lambda: cancel_series(place))
+
+
+@provokes("too_late", "cancel_series")
+def series_too_late(place, name):
+    place.series()
+    Resource.objects.update(cancel_until_minutes=60 * 24 * 30)
+    return unchanged(lambda: cancel_series(place))
+
+
+@provokes("permission_denied", "cancel_series")
+def series_of_the_provider(place, name):
+    series = place.series()
+    provider = place.staff("provider")
+    Resource.objects.filter(pk=series.resource_id).update(provider=provider.user)
+    return unchanged(lambda: cancel_series(place, place.client(provider)))
 
 
 def test_every_declared_code_is_provoked():

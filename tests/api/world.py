@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from audit.context import Actor
 from bookings import codes
-from bookings.models import Booking, Customer, Membership, Resource, Role, Slot, User
+from bookings.models import Booking, Customer, Membership, Resource, Role, Series, Slot, User
 from bookings.services import reschedule
 from payments.models import CartTransaction, Proof
+from payments.services import series
 from tests import factories as f
 from tests.api.client import Client
 
@@ -117,6 +120,28 @@ class Place:
             now=timezone.now(),
         )
         return made.booking
+
+    def weekly(self, times: int, **kwargs: Any) -> list[Slot]:
+        """Slots at the same hour of as many weeks."""
+        first = self.slot(**kwargs)
+        zone = ZoneInfo(first.resource.time_zone)
+        start = first.starts_at.astimezone(zone)
+        later = [start + timedelta(weeks=number) for number in range(1, times)]
+        return [first, *(self.slot(starts_at=at.astimezone(UTC), **kwargs) for at in later)]
+
+    def series(self, times: int = 2, **kwargs: Any) -> Series:
+        """A series of the customer, to be paid on arrival."""
+        first = self.weekly(times, **kwargs)[0]
+        made = series.book_series(
+            organization=self.organization,
+            customer=self.customer,
+            wish=series.Wish(first.resource_id, first.starts_at, times=times),
+            payment_method="pay_on_arrival",
+            all_or_nothing=True,
+            actor=f.actor_of(self.customer),
+            now=timezone.now(),
+        )
+        return made.series
 
     def confirmed_today(self) -> Booking:
         return self.confirmed(slot=self.slot_today())
