@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils.timezone import localtime
@@ -104,7 +105,11 @@ def preview_exceptions(
     Args:
         resources: see :func:`resources_of`.
         withdraw: exceptions that are taken back at the same time.
+
+    Raises:
+        Invalid: see :func:`add_exceptions`.
     """
+    check_extra_hours(resources, exceptions)
     known = _rules(resources, without=withdraw, now=now)
     return _preview(
         resources,
@@ -305,8 +310,8 @@ def add_exceptions(
         for exception in exceptions:
             exception.organization_id = organization_id
             exception.created_at = now
-            exception.clean_fields(exclude=["id", "organization", "resource"])
-            exception.validate_constraints()
+            _check(exception, "id", "organization", "resource")
+        check_extra_hours(resources, exceptions)
         ScheduleException.objects.bulk_create(exceptions)
         by = timedelta(days=move_by_days or 0) if then == "move" else None
         done = _apply(resources, seen=seen, move_by=by, cancels=then == "cancel", now=now)
@@ -375,15 +380,39 @@ def check_rules(
     if valid_from > today + timedelta(days=MOST_DAYS_AHEAD):
         raise Invalid("That is more than ten years ahead.", field="valid_from")
     for rule in rules:
-        rule.clean_fields(exclude=["id", "schedule"])
-        rule.validate_constraints(exclude={"schedule"})
+        _check(rule, "id", "schedule")
         if resource.exclusive and rule.max_bookings != 1:
             raise Invalid(
                 "An exclusive resource takes one booking at a time.", field="max_bookings"
             )
 
 
+def check_extra_hours(
+    resources: Iterable[Resource], exceptions: Iterable[ScheduleException]
+) -> None:
+    """Raise Invalid if an exclusive resource would take several bookings in its extra hours."""
+    exclusive = {r.pk for r in resources if r.exclusive}
+    for exception in exceptions:
+        if (
+            exception.kind == ScheduleException.Kind.EXTRA
+            and exception.resource_id in exclusive
+            and exception.max_bookings != 1
+        ):
+            raise Invalid(
+                "An exclusive resource takes one booking at a time.", field="max_bookings"
+            )
+
+
 # How
+
+
+def _check(row: ScheduleRule | ScheduleException, *links: str) -> None:
+    """Raise Invalid if a row, not saved, makes no sense; whether its links exist is not asked."""
+    try:
+        row.clean_fields(exclude=links)
+        row.validate_constraints(exclude={"schedule"})
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), errors=error.message_dict) from error
 
 
 def _rules(
