@@ -25,6 +25,7 @@ from bookings.admin import schedule_preview, schedule_words, two_steps
 from bookings.admin.base import Panel, person
 from bookings.admin.schedule_forms import (
     MOST_ROWS,
+    NUMBERS,
     SPARE_ROWS,
     ChangeForm,
     RuleForm,
@@ -238,7 +239,12 @@ def _with_more_rows(sent: QueryDict) -> QueryDict:
     more = sent.copy()
     total = sent.get("rules-TOTAL_FORMS", "")
     if total.isdecimal():
-        more["rules-TOTAL_FORMS"] = str(min(int(total[:4]) + SPARE_ROWS, MOST_ROWS))
+        last = min(int(total[:4]) + SPARE_ROWS, MOST_ROWS)
+        more["rules-TOTAL_FORMS"] = str(last)
+        for number in range(int(total[:4]), last):
+            for name in NUMBERS:  # what stands in an empty row
+                field: Any = ScheduleRule._meta.get_field(name)
+                more[f"rules-{number}-{name}"] = str(field.get_default())
     return more
 
 

@@ -89,7 +89,7 @@ def give(resource: Resource, *rules: ScheduleRule, day: date | None = None, note
     )
 
 
-def typed(*rows: dict[str, Any], there: int | None = None, **more: Any) -> dict[str, Any]:
+def typed(*rows: dict[str, Any], there: int | None = None, **more: str) -> dict[str, Any]:
     """The editor's form as a browser sends it."""
     sent = {
         "step": "preview",
@@ -527,6 +527,8 @@ def test_rows_are_added_without_a_script(venue, court):
     rows = shown.context["rows"]
     assert len(rows.forms) == 2
     assert rows.forms[0]["gap_minutes"].value() == "7"
+    assert rows.forms[1]["slot_minutes"].value() == "60"
+    assert not rows.forms[1].has_changed()
     assert shown.context["preview"] is None
 
 
@@ -536,7 +538,7 @@ def test_empty_rows_do_not_count_and_ticked_ones_go(venue, court):
     client = as_role(venue, "manager")
 
     assert apply(client, page("schedule_change", court), form).status_code == 302
-    form = typed(HOURS, night, there=2, **{"rules-0-DELETE": "on"})
+    form = typed(HOURS, night, there=2) | {"rules-0-DELETE": "on"}
     assert apply(client, page("schedule_change", court), form).status_code == 302
 
     first, second = Schedule.objects.filter(resource=court).order_by("number")
@@ -546,7 +548,7 @@ def test_empty_rows_do_not_count_and_ticked_ones_go(venue, court):
 
 
 def test_no_hours_close_and_the_page_says_so_before(venue, court, slots):
-    form = typed(HOURS, **{"rules-0-DELETE": "on"})
+    form = typed(HOURS) | {"rules-0-DELETE": "on"}
     client = as_role(venue, "manager")
 
     looked = text(client.post(page("schedule_change", court), form))
