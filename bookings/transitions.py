@@ -219,7 +219,9 @@ def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Domai
     numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
     locks.take_in_turn(numbers)
     taken = locks.occupied(empty, numbers)
-    rivals = {rival for found in taken.values() for rival in found.values()}
+    # Not those of the list itself: what we know of their counters would no longer be true.
+    listed = {s.pk for s in slots}
+    rivals = {rival for found in taken.values() for rival in found.values()} - listed
     if rivals and (freed := locks.rivals(rivals)):
         make_room(freed, now=now)
         taken = locks.occupied(empty, numbers)
