@@ -2,10 +2,11 @@
 
 ``seats`` asks whether anything is sold twice; ``statuses`` whether a booking is what it says;
 ``proposals`` whether proposed times are held; ``composition`` whether slots take what their
-resources are made of; ``schedules`` whether slots follow their rules. docs/runbook.md has a
+resources are made of; ``schedules`` whether slots follow their rules; ``series`` whether a series and its bookings
+belong together. docs/runbook.md has a
 section for each check.
 """
 
-from bookings.consistency import composition, proposals, schedules, seats, statuses
+from bookings.consistency import composition, proposals, schedules, seats, series, statuses
 
-__all__ = ["composition", "proposals", "schedules", "seats", "statuses"]
+__all__ = ["composition", "proposals", "schedules", "seats", "series", "statuses"]

@@ -168,7 +168,9 @@ def new_key() -> str:
 
 @cache
 def _paths() -> list[tuple[re.Pattern[str], str]]:
-    return [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for path in document()["paths"]]
+    # ``series/preview/`` before ``series/{id}/``, as in the URLs.
+    paths = sorted(document()["paths"], key=lambda path: path.count("{"))
+    return [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for path in paths]
 
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:

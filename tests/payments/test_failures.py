@@ -19,12 +19,12 @@ from django.utils import timezone
 
 from audit.errors import Unavailable
 from bookings import codes, signals
-from bookings.models import Booking, CheckInCode
-from bookings.services import bookings, check_in
+from bookings.models import Booking, CheckInCode, Pool, PoolMember, Resource
+from bookings.services import bookings, check_in, resources
 from payments import files
 from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
-from payments.services import carts, checkout, decisions, proofs
+from payments.services import carts, checkout, decisions, desk, proofs, series
 from tests import factories as f
 from tests.api.client import Client
 from tests.faults import at_commit, cut_connection, other_session, proofs_in, raising, striking
@@ -180,7 +180,82 @@ def sweeping_holds():
     return lambda: bookings.expire_holds(actor=f.SYSTEM, now=timezone.now())
 
 
+def booking_a_series():
+    """The longest way: a room that needs a beamer, and overdue holds in the way of both dates."""
+    room, slots = weekly_room()
+    past = timezone.now() - timedelta(minutes=16)
+    f.hold(customer_of(room), slots[0], now=past)
+    beamer = Resource.objects.get(pk=room_beamer(room))
+    rival = f.make_slot(beamer, starts_at=slots[1].starts_at + timedelta(minutes=30))
+    f.hold(customer_of(room), rival, now=past)
+    customer = customer_of(room)
+    return lambda: book_weekly(customer, slots)
+
+
+def weekly_room():
+    room = priced(time_zone="UTC")
+    pool = Pool.objects.create(organization=room.organization, name="Beamers")
+    beamer = f.ResourceFactory(organization=room.organization, exclusive=True)
+    PoolMember.objects.create(pool=pool, resource=beamer)
+    resources.compose(
+        resource_id=room.pk,
+        organization_id=room.organization_id,
+        part_ids=[],
+        pool_ids=[pool.pk],
+        actor=f.SYSTEM,
+        now=timezone.now(),
+    )
+    room.refresh_from_db()
+    start = f.soon(48)
+    return room, [f.make_slot(room, starts_at=start + timedelta(weeks=n)) for n in range(2)]
+
+
+def room_beamer(room):
+    return PoolMember.objects.get(pool__in=room.pools).resource_id
+
+
+def book_weekly(customer, slots):
+    return series.book_series(
+        organization=customer.organization,
+        customer=customer,
+        wish=series.Wish(slots[0].resource_id, slots[0].starts_at, times=len(slots)),
+        payment_method="pay_now",
+        all_or_nothing=True,
+        actor=f.actor_of(customer),
+        now=timezone.now(),
+    )
+
+
+def cancelling_a_series():
+    room, slots = weekly_room()
+    made = book_weekly(customer_of(room), slots).series
+    return lambda: series.cancel_series(
+        series_id=made.pk,
+        organization_id=made.organization_id,
+        actor=f.SYSTEM,
+        reason="away",
+        now=timezone.now(),
+    )
+
+
+def booking_at_the_desk():
+    slot = f.make_slot(priced())
+    staff = f.MembershipFactory(organization=slot.organization, role="front_desk")
+    return lambda: desk.book_for(
+        organization=slot.organization,
+        customer=desk.NewCustomer("Ada", "ada@example.com"),
+        slot_id=slot.pk,
+        units=1,
+        payment_method="pay_on_arrival",
+        actor=f.actor_of(staff),
+        now=timezone.now(),
+    )
+
+
 OPERATIONS = [
+    booking_a_series,
+    cancelling_a_series,
+    booking_at_the_desk,
     adding_to_the_cart,
     removing_from_the_cart,
     checking_out,
@@ -314,6 +389,7 @@ def connected(signal):
 
 MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof,)]
 FREEING = [
+    cancelling_a_series,
     adding_to_the_cart,
     removing_from_the_cart,
     rejecting,
