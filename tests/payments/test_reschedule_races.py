@@ -1,0 +1,516 @@
+"""Races over moves and proposals, on real connections (A4, A7, B6, D1, D7).
+
+Each race is run freely, then at its worst moment by two; and a control shows that the worst
+moment does the harm when locks, triggers and constraints are taken away.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audit.errors import DomainError, StaleVersion
+from audit.models import OutboxEvent
+from bookings import locks as booking_locks
+from bookings import transitions
+from bookings.errors import BookingOver, NoProposal, SlotFull
+from bookings.models import Booking, Proposal, Slot
+from bookings.services import bookings
+from bookings.services import reschedule as proposals
+from payments import locks
+from payments.models import CartTransaction
+from payments.services import decisions, reschedule
+from tests import factories as f
+from tests.concurrency import interleave, locks_off, lost, race, without, won
+from tests.invariants import assert_consistent, problems
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIMITS = ("bookings_slot_bookings_within_capacity", "bookings_slot_units_within_capacity")
+BOOKING_MOVES = "bookings_booking.follow_lifecycle"
+PROPOSAL_MOVES = "bookings_proposal.follow_lifecycle"
+BEFORE_A_MOVE = (transitions, "check_room")  # the last look at the seats
+BEFORE_AN_ANSWER = (proposals, "_lock_proposal")
+
+
+def booked(slot, *, customer=None):
+    customer = customer or f.CustomerFactory(organization=slot.organization)
+    made = f.check_out(customer, slot, method="free")
+    if made.status != "approved":
+        f.approve(made)
+    return Booking.objects.select_related("customer__user").get(cart_item__transaction=made)
+
+
+def moving(booking, slot, *, version=None):
+    return lambda: reschedule.reschedule(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        slot_id=slot.pk,
+        actor=f.SYSTEM,
+        now=timezone.now(),
+        version=version,
+    )
+
+
+def cancelling(booking):
+    return lambda: bookings.cancel(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        actor=f.SYSTEM,
+        reason="ill",
+        now=timezone.now(),
+    )
+
+
+def proposing(booking, slot):
+    return lambda: proposals.propose(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        slot_id=slot.pk,
+        actor=f.SYSTEM,
+        now=timezone.now(),
+    )
+
+
+def answering(service, booking, *, now=None):
+    return lambda: service(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        actor=f.SYSTEM,
+        now=now or timezone.now(),
+    )
+
+
+def accepting(booking, **kwargs):
+    return answering(proposals.accept, booking, **kwargs)
+
+
+def declining(booking, **kwargs):
+    return answering(proposals.decline, booking, **kwargs)
+
+
+def holding(slot, *, now=None):
+    customer = f.CustomerFactory(organization=slot.organization)
+    return lambda: f.hold(customer, slot, now=now)
+
+
+def taken(*slots):
+    return [Slot.objects.get(pk=s.pk).taken_bookings for s in slots]
+
+
+def place(booking):
+    return Booking.objects.values_list("slot_id", "status").get(pk=booking.pk)
+
+
+def kinds(outcomes):
+    return [type(e) for e in lost(outcomes)]
+
+
+def told(booking):
+    """What the customer heard last, in order."""
+    about = OutboxEvent.objects.filter(subject_id=str(booking.pk)).order_by("pk")
+    return [e.kind for e in about][-2:]
+
+
+def far(count, resource=None, **kwargs):
+    resource = resource or f.ResourceFactory()
+    return f.make_slots(resource, count, start=f.soon(24 * 5), **kwargs)
+
+
+# Two bookings change places
+
+
+def test_bookings_that_change_places_again_and_again_never_lock_each_other_out():
+    """There is room for one more in each, so that everybody can go everywhere."""
+    slots = far(3, max_bookings=4)
+    people = [booked(slot) for slot in slots for _ in range(2)]
+
+    for turn in (1, 2):
+        outcomes = race(
+            *[moving(b, slots[(i // 2 + turn) % 3]) for i, b in enumerate(people)],
+        )
+        assert set(kinds(outcomes)) <= {SlotFull}, outcomes
+
+    assert sum(taken(*slots)) == 6
+    assert_consistent()
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_two_full_slots_are_not_swapped_by_halves(exclusive):
+    """Neither seat is free before the other is given back: both are told so, and both stay."""
+    one, other = far(2, f.ResourceFactory(exclusive=exclusive))
+    a, b = booked(one), booked(other)
+
+    outcomes = race(moving(a, other), moving(b, one))
+
+    assert kinds(outcomes) == [SlotFull, SlotFull]
+    assert [place(a)[0], place(b)[0]] == [one.pk, other.pk]
+    assert_consistent()
+
+
+def test_crossing_moves_lock_in_one_order():
+    one, other = far(2, max_bookings=2)
+    a, b = booked(one), booked(other)
+
+    outcomes = interleave(moving(a, other), after=(booking_locks, "slots"), second=moving(b, one))
+
+    assert lost(outcomes) == []
+    assert [place(a)[0], place(b)[0]] == [other.pk, one.pk]
+    assert taken(one, other) == [1, 1]
+    assert_consistent()
+
+
+# The last seat
+
+
+def test_of_many_who_move_or_book_at_the_last_seat_one_gets_it():
+    last, *others = far(5)
+    movers = [booked(slot) for slot in others]
+
+    outcomes = race(*[moving(b, last) for b in movers], *[holding(last) for _ in range(4)])
+
+    assert len(won(outcomes)) == 1
+    assert set(kinds(outcomes)) == {SlotFull}
+    assert taken(last) == [1]
+    assert sum(taken(*others)) in (3, 4)
+    assert_consistent()
+
+
+def a_move_and_a_hold_at_the_last_seat():
+    old, last = far(2)
+    booking = booked(old)
+    return last, interleave(moving(booking, last), after=BEFORE_A_MOVE, second=holding(last))
+
+
+def test_a_seat_that_is_moved_into_is_not_sold_meanwhile():
+    last, outcomes = a_move_and_a_hold_at_the_last_seat()
+
+    assert kinds(outcomes) == [SlotFull]
+    assert taken(last) == [1]
+    assert_consistent()
+
+
+def test_control_without_locks_and_limits_the_seat_is_sold_while_it_is_moved_into():
+    with locks_off(), without(*LIMITS):
+        last, outcomes = a_move_and_a_hold_at_the_last_seat()
+
+        assert lost(outcomes) == []
+        assert Booking.objects.filter(slot=last, status__in=["held", "confirmed"]).count() == 2
+        assert problems()
+
+
+# Moved and cancelled
+
+
+def a_move_and_a_cancellation():
+    old, new = far(2)
+    booking = booked(old)
+    outcomes = interleave(moving(booking, new), after=BEFORE_A_MOVE, second=cancelling(booking))
+    return booking, (old, new), outcomes
+
+
+def test_a_booking_that_is_moved_and_cancelled_at_once_gives_back_what_it_has():
+    booking, slots, outcomes = a_move_and_a_cancellation()
+
+    assert lost(outcomes) == []
+    assert place(booking) == (slots[1].pk, "cancelled")
+    assert taken(*slots) == [0, 0]
+    assert told(booking) == ["booking.rescheduled", "booking.cancelled"]
+    assert_consistent()
+
+
+def test_control_without_locks_a_cancelled_booking_moves_on():
+    with locks_off():
+        booking, slots, outcomes = a_move_and_a_cancellation()
+
+        assert lost(outcomes) == []  # the move did not see that the booking is over
+        assert place(booking) == (slots[1].pk, "cancelled")
+        assert told(booking) == ["booking.cancelled", "booking.rescheduled"]
+
+
+def test_moves_and_cancellations_in_any_order_leave_no_seat_behind():
+    for _ in range(3):
+        old, new, other = far(3)
+        booking = booked(old)
+
+        outcomes = race(moving(booking, new), moving(booking, other), cancelling(booking))
+
+        assert set(kinds(outcomes)) <= {BookingOver}
+        assert place(booking)[1] == "cancelled"
+        assert taken(old, new, other) == [0, 0, 0]
+    assert_consistent()
+
+
+def test_of_two_who_read_the_same_version_one_moves_it():
+    old, new, other = far(3)
+    booking = booked(old)
+
+    outcomes = race(
+        moving(booking, new, version=booking.version),
+        moving(booking, other, version=booking.version),
+    )
+
+    assert kinds(outcomes) == [StaleVersion]
+    assert sum(taken(new, other)) == 1
+    assert_consistent()
+
+
+# Moved and approved
+
+
+def order(count=3):
+    resource = f.ResourceFactory()
+    f.PriceFactory(resource=resource)
+    *slots, new, newer = far(count + 2, resource)
+    made = f.check_out(f.CustomerFactory(organization=resource.organization), *slots)
+    found = list(Booking.objects.filter(cart_item__transaction=made).order_by("pk"))
+    member = f.MembershipFactory(organization=resource.organization, role="reviewer")
+    return made, found, new, newer, member
+
+
+def an_approval_while_one_is_moved(*, proof=True):
+    made, found, new, _newer, member = order()
+    if proof:
+        f.submit_proof(made)
+    outcomes = interleave(
+        moving(found[1], new), after=BEFORE_A_MOVE, second=lambda: f.approve(made, member)
+    )
+    return made, found, new, outcomes
+
+
+def test_an_approval_confirms_what_is_moved_meanwhile_too():
+    _made, found, new, outcomes = an_approval_while_one_is_moved()
+
+    assert lost(outcomes) == []
+    assert [place(b)[1] for b in found] == ["confirmed"] * 3
+    assert place(found[1])[0] == new.pk
+    assert_consistent()
+
+
+def test_control_locked_and_read_in_one_statement_the_moved_one_is_left_out(monkeypatch):
+    """Why ``bookings_alone`` locks first and reads then."""
+    monkeypatch.setattr(booking_locks, "bookings_alone", booking_locks.bookings_where)
+
+    _made, found, _new, outcomes = an_approval_while_one_is_moved()
+
+    assert lost(outcomes) == []
+    assert sorted(place(b)[1] for b in found) == ["confirmed", "confirmed", "pending"]
+    assert problems()
+
+
+def test_moving_and_approving_an_order_do_not_lock_each_other_out():
+    for _ in range(3):
+        made, found, new, newer, member = order()
+        f.submit_proof(made)
+
+        outcomes = race(
+            moving(found[0], new), lambda m=made, s=member: f.approve(m, s), moving(found[2], newer)
+        )
+
+        assert lost(outcomes) == []
+        assert [place(b)[1] for b in found] == ["confirmed"] * 3
+    assert_consistent()
+
+
+def test_deadlines_follow_two_moves_of_one_order_at_once():
+    for _ in range(3):
+        made, found, *_rest = order(2)
+        near, nearer = f.make_slots(found[0].slot.resource, 2, start=f.soon(3))
+
+        outcomes = race(moving(found[0], near), moving(found[1], nearer))
+
+        assert lost(outcomes) == []
+        due = CartTransaction.objects.get(pk=made.pk).due_at
+        assert due == near.starts_at
+        assert {b.pending_until for b in Booking.objects.filter(pk__in=[b.pk for b in found])} == {
+            due
+        }
+    assert_consistent()
+
+
+def test_a_move_that_holds_only_its_own_booking_would_meet_an_approval_head_on(monkeypatch):
+    """Why ``paid_together`` is locked: the approval waits for the moved one, and it for the rest."""
+    made, found, *_rest, member = order(2)
+    near = f.make_slot(found[0].slot.resource, starts_at=f.soon(3))
+    held = []
+    original = locks.paid_together
+    monkeypatch.setattr(
+        reschedule.locks, "paid_together", lambda ids: held.append(ids) or original(ids)
+    )
+    policy = made.organization
+    f.PolicyFactory(organization=policy, proof_required=False)
+
+    outcomes = interleave(
+        moving(found[1], near), after=BEFORE_A_MOVE, second=lambda: f.approve(made, member)
+    )
+
+    assert lost(outcomes) == []
+    assert held
+    assert [place(b)[1] for b in found] == ["confirmed"] * 2
+    assert_consistent()
+
+
+# Proposed and cancelled
+
+
+def test_proposing_and_cancelling_at_once_holds_nothing_for_nobody():
+    for _ in range(3):
+        old, new = far(2)
+        booking = booked(old)
+
+        outcomes = race(proposing(booking, new), cancelling(booking))
+
+        assert set(kinds(outcomes)) <= {BookingOver}
+        assert place(booking)[1] == "cancelled"
+        assert taken(old, new) == [0, 0]
+        assert not Proposal.objects.filter(status="open").exists()
+    assert_consistent()
+
+
+def a_proposal_and_a_cancellation():
+    old, new = far(2)
+    booking = booked(old)
+    outcomes = interleave(proposing(booking, new), after=BEFORE_A_MOVE, second=cancelling(booking))
+    return booking, (old, new), outcomes
+
+
+def test_a_cancellation_sees_the_proposal_that_is_made_meanwhile():
+    _booking, slots, outcomes = a_proposal_and_a_cancellation()
+
+    assert lost(outcomes) == []
+    assert taken(*slots) == [0, 0]
+    assert Proposal.objects.get().status == "withdrawn"
+    assert_consistent()
+
+
+def test_control_without_locks_seats_are_held_for_what_is_cancelled():
+    with locks_off(), without(BOOKING_MOVES, "bookings_booking_ended_says_when"):
+        _booking, _slots, outcomes = a_proposal_and_a_cancellation()
+
+        assert lost(outcomes) == []
+        assert Proposal.objects.get().status == "open"
+        assert problems()
+
+
+# Answers
+
+
+@pytest.fixture
+def waiting():
+    """A booking with a proposal: the booking, its slot, the proposed one, until when."""
+    old, new = far(2)
+    booking = booked(old)
+    made = proposing(booking, new)()
+    return booking, old, new, made.expires_at
+
+
+def test_of_many_answers_one_counts(waiting):
+    booking, old, new, _until = waiting
+
+    outcomes = race(*[accepting(booking), declining(booking)] * 4)
+
+    assert len(won(outcomes)) == 1
+    assert set(kinds(outcomes)) == {NoProposal}
+    status = Proposal.objects.get().status
+    assert place(booking) == ((new if status == "accepted" else old).pk, "confirmed")
+    assert sum(taken(old, new)) == 1
+    assert_consistent()
+
+
+def two_answers(waiting):
+    booking, _old, _new, _until = waiting
+    return interleave(accepting(booking), after=BEFORE_AN_ANSWER, second=declining(booking))
+
+
+def test_who_accepts_while_it_is_declined_waits_and_is_told(waiting):
+    outcomes = two_answers(waiting)
+
+    assert kinds(outcomes) == [NoProposal]
+    assert Proposal.objects.get().status == "accepted"
+    assert taken(*waiting[1:3]) == [0, 1]
+    assert_consistent()
+
+
+def test_control_without_locks_a_proposal_is_declined_and_accepted(waiting):
+    with locks_off(), without(BOOKING_MOVES, PROPOSAL_MOVES, *LIMITS):
+        outcomes = two_answers(waiting)
+
+        assert lost(outcomes) == []  # both were told that their answer counts
+
+
+def test_accepting_running_out_and_another_customer_come_to_one_end(waiting):
+    """At the deadline, as three clocks see it: a moment before, and right at it."""
+    booking, old, new, until = waiting
+    just = until - timedelta(milliseconds=1)
+
+    outcomes = race(
+        accepting(booking, now=just),
+        lambda: bookings.expire_holds(actor=f.SYSTEM, now=until),
+        holding(new, now=until),
+        holding(new, now=until),
+    )
+
+    unexpected = [o for o in lost(outcomes) if not isinstance(o, NoProposal | SlotFull)]
+    assert unexpected == []
+    status = Proposal.objects.get().status
+    assert status in ("accepted", "expired")
+    assert place(booking) == ((new if status == "accepted" else old).pk, "confirmed")
+    assert taken(new) == [1]
+    assert taken(old) == [0 if status == "accepted" else 1]
+    assert_consistent()
+
+
+def an_acceptance_and_a_customer(waiting):
+    booking, _old, new, until = waiting
+    just = until - timedelta(milliseconds=1)
+    return interleave(
+        accepting(booking, now=just), after=BEFORE_AN_ANSWER, second=holding(new, now=until)
+    )
+
+
+def test_a_proposed_seat_is_not_sold_while_it_is_accepted(waiting):
+    outcomes = an_acceptance_and_a_customer(waiting)
+
+    assert kinds(outcomes) == [SlotFull]
+    assert taken(*waiting[1:3]) == [0, 1]
+    assert Proposal.objects.get().status == "accepted"
+    assert_consistent()
+
+
+def test_control_without_locks_and_limits_an_accepted_seat_is_sold(waiting):
+    with (
+        locks_off(),
+        without(BOOKING_MOVES, PROPOSAL_MOVES, *LIMITS, "bookings_booking_ended_says_when"),
+    ):
+        outcomes = an_acceptance_and_a_customer(waiting)
+
+        assert lost(outcomes) == []
+        assert (
+            Booking.objects.filter(slot=waiting[2], status__in=["held", "confirmed"]).count() == 2
+        )
+
+
+def test_an_answer_and_a_cancelled_order_leave_no_seat_behind():
+    for _ in range(3):
+        made, found, new, _newer, member = order(2)
+        f.submit_proof(made)
+        f.approve(made, member)
+        proposing(found[0], new)()
+
+        outcomes = race(
+            accepting(found[0]),
+            lambda m=made: decisions.cancel(
+                transaction_id=m.pk,
+                organization_id=m.organization_id,
+                actor=f.SYSTEM,
+                reason="closed",
+                now=timezone.now(),
+            ),
+        )
+
+        assert all(isinstance(o, DomainError) for o in lost(outcomes)), outcomes
+        assert [place(b)[1] for b in found] == ["cancelled"] * 2
+        assert taken(new) == [0]
+    assert_consistent()
