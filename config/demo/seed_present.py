@@ -24,7 +24,7 @@ from config.demo.seed_people import CUSTOMER, staff_actor
 from config.demo.seed_slips import Format
 from config.demo.seed_venues import LAKESIDE, RIVERSIDE, slots_of
 from payments.models import CartTransaction
-from payments.services import carts, checkout, decisions, proofs, reschedule
+from payments.services import carts, checkout, decisions, proofs, reschedule, series
 
 HOUR = timedelta(hours=1)
 BROWSERS = (
@@ -138,6 +138,23 @@ class Venue:
                 actor=self._actor(customer),
                 now=at,
             )
+
+    def book_weekly(
+        self, customer: Customer, slot: Slot, *, times: int, at: datetime
+    ) -> CartTransaction:
+        with self._from(customer):
+            made = series.book_series(
+                organization=self.organization,
+                customer=customer,
+                wish=series.Wish(
+                    resource_id=slot.resource_id, starts_at=slot.starts_at, times=times
+                ),
+                payment_method="pay_on_arrival",
+                all_or_nothing=True,
+                actor=self._actor(customer),
+                now=at,
+            )
+        return made.transaction
 
     def pay(
         self,
@@ -325,6 +342,7 @@ def play(
     _moved(riverside)
     _proposed(lakeside)
     _in_the_hall(riverside)
+    _every_week(riverside)
     _in_carts(riverside)
     _closed_under_people(riverside)
 
@@ -464,6 +482,15 @@ def _in_the_hall(venue: Venue) -> None:
     slot = venue.whole("Hall", days=3)
     made = venue.order(venue.somebody(), slot, at=venue.now - 24 * HOUR, method="pay_on_arrival")
     venue.approve(made, at=venue.now - 22 * HOUR)
+
+
+def _every_week(venue: Venue) -> None:
+    """A class on the same evening, three weeks in a row."""
+    slot = venue.slot("Yoga", days=2)
+    assert slot is not None
+    made = venue.book_weekly(venue.somebody(), slot, times=3, at=venue.now - 13 * HOUR)
+    if made.status == "pending":  # what the desk books is confirmed at once
+        venue.approve(made, at=venue.now - 12 * HOUR)
 
 
 def _closed_under_people(venue: Venue) -> None:

@@ -70,6 +70,7 @@ class Tour:
             ("moves the other booking to another time of the same price", self._reschedule),
             ("The front desk proposes yet another time, and both are held", self._propose),
             ("The customer accepts it", self._accept),
+            ("and looks at the same hour of three weeks", self._look_at_series),
             ("The front desk scans the code", self._check_in),
             ("and a second scan is refused", self._check_in_again),
             ("Regenerating all slots would change nothing", self._check_schedules),
@@ -197,6 +198,15 @@ class Tour:
         accepted = self._customer.change(f"bookings/{self._later}/", "accept/", {})
         if slot_id(accepted) != self._proposed or accepted["status"] != "confirmed":
             raise TourFailed(f"The booking is {accepted['status']}, at {accepted['slot']}.")
+
+    def _look_at_series(self) -> None:
+        slot = self._another_time(self._customer.get(f"bookings/{self._later}/"))
+        wish = {"resource": slot["resource"], "starts_at": slot["starts_at"], "times": 3}
+        dates = self._customer.post("series/preview/", wish)["dates"]
+        outcomes = [date["outcome"] for date in dates]
+        if len(dates) != 3 or outcomes[0] != "free" or dates[0]["slot"] != slot["id"]:
+            raise TourFailed(f"The dates are {dates}.")
+        self._comment = ", ".join(outcomes)
 
     # -- staff ----------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from bookings.models import (
     Schedule,
     ScheduleException,
     ScheduleRule,
+    Series,
     Slot,
     User,
 )
@@ -162,6 +163,8 @@ def check_schedules(now) -> None:
     waiting = Proposal.objects.get(status="open")
     assert waiting.booking.status == "reschedule_proposed"
     assert set(values(Proposal, "status")) == {"open", "accepted"}
+    weekly = Series.objects.get()
+    assert weekly.bookings.filter(status="confirmed").count() == weekly.times == 3
     free = Resource.objects.get(mode="free_times")
     assert free.needs_approval
     assert not Slot.objects.filter(resource=free).exists()
