@@ -220,28 +220,21 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
         organization_id = found[0].organization_id
         now = timezone.now()
         form = WithdrawForm(request.POST or None)
-        outcome = two_steps.Outcome()
-        facts = sorted(str(one.pk) for one in found)
-        reason = ""
-        if form.is_bound and form.is_valid():
-            reason = form.cleaned_data["reason"]
-        if not form.is_bound or form.is_valid():
-            outcome = two_steps.take(
-                request,
-                facts=facts,
-                look=lambda: _look(organization_id, [], withdraw=found, now=now),
-                do=lambda seen: schedules.withdraw_exceptions(
-                    organization_id=organization_id,
-                    exception_ids=[one.pk for one in found],
-                    seen=seen,
-                    reason=reason,
-                    actor=staff_actor(request),
-                    now=now,
-                ),
-            )
-        else:  # only the reason is missing: keep the page as it is
-            outcome.preview = _look(organization_id, [], withdraw=found, now=now)
-            outcome.seen = str(request.POST.get("seen", ""))[:200]
+        reason = form.cleaned_data["reason"] if form.is_valid() else ""
+        outcome = two_steps.take(
+            request,
+            facts=sorted(str(one.pk) for one in found),
+            look=lambda: _look(organization_id, [], withdraw=found, now=now),
+            do=lambda seen: schedules.withdraw_exceptions(
+                organization_id=organization_id,
+                exception_ids=[one.pk for one in found],
+                seen=seen,
+                reason=reason,
+                actor=staff_actor(request),
+                now=now,
+            ),
+            missing=lambda _preview: "" if reason else gettext("Say why you withdraw them."),
+        )
         if outcome.done is not None:
             text = ngettext(
                 "%d exception is withdrawn.", "%d exceptions are withdrawn.", len(found)

@@ -115,7 +115,8 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
                 "fields": (
                     ("exclusive", "provider"),
                     "mode",
-                    ("grid_minutes", "shortest_minutes", "longest_minutes"),
+                    "grid_minutes",
+                    ("shortest_minutes", "longest_minutes"),
                     ("buffer_before_minutes", "buffer_after_minutes"),
                     ("time_zone", "observes_holidays"),
                 ),
