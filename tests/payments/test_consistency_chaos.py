@@ -1,7 +1,8 @@
 """Whatever is broken at once: the second --fix has nothing left to do. Serves A10."""
 
 import random
-from typing import Any
+from datetime import time, timedelta
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
@@ -10,7 +11,17 @@ from audit.consistency.runner import run_checks
 from audit.history import tracked_models, trail_of
 from audit.models import Finding
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, Membership, Occupancy, Slot
+from bookings.models import (
+    Booking,
+    Membership,
+    Occupancy,
+    Pool,
+    PoolMember,
+    Resource,
+    ScheduleRule,
+    Slot,
+)
+from bookings.services import resources, schedules
 from payments.lifecycle import ItemStatus, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
 from tests import factories as f
@@ -41,6 +52,40 @@ def world() -> None:
             f.submit_proof(made)
         if number % 4 < 2:
             f.approve(made, reviewer)
+    hall(court.organization)
+
+
+def hall(organization: Any) -> None:
+    """A hall made of a court, with one of two caretakers; its schedule; people in some slots."""
+    now = timezone.now()
+    whole: Any = f.ResourceFactory(organization=organization, exclusive=True, horizon_days=4)
+    rule = ScheduleRule(from_time=time(8), until_time=time(20), slot_minutes=60)
+    schedules.change_schedule(
+        resource_id=whole.pk,
+        organization_id=organization.pk,
+        valid_from=now.date() + timedelta(days=1),
+        rules=[rule],
+        actor=AUDITOR,
+        now=now,
+    )
+    part, *carers = (
+        cast(Resource, f.ResourceFactory(organization=organization, exclusive=True))
+        for _ in range(3)
+    )
+    pool = Pool.objects.create(organization=organization, name="Caretakers")
+    for carer in carers:
+        PoolMember.objects.create(pool=pool, resource=carer)
+    resources.compose(
+        resource_id=whole.pk,
+        organization_id=organization.pk,
+        part_ids=[part.pk],
+        pool_ids=[pool.pk],
+        actor=AUDITOR,
+        now=now,
+    )
+    for slot in Slot.objects.filter(resource=whole).order_by("starts_at")[5:9]:
+        customer: Any = f.CustomerFactory(organization=organization)
+        f.check_out(customer, slot)
 
 
 def break_a_booking(rng: random.Random) -> None:
@@ -84,6 +129,7 @@ def break_a_slot(rng: random.Random) -> None:
     corrupt(
         "UPDATE bookings_slot SET taken_bookings = %s, taken_units = %s WHERE id = %s",
         [*[rng.choice([0, 1])] * 2, slot.pk],
+        drop=[("bookings_slot", "bookings_slot_with_people_has_what_it_needs")],
     )
 
 
@@ -98,7 +144,41 @@ def lose_codes(rng: random.Random) -> None:
     corrupt("DELETE FROM bookings_checkincode WHERE booking_id = %s", [booking.pk])
 
 
+def in_the_hall(rng: random.Random) -> Slot:
+    return rng.choice(list(Slot.objects.filter(source="schedule").order_by("pk")))
+
+
+def move_a_slot(rng: random.Random) -> None:
+    corrupt(
+        "UPDATE bookings_slot SET starts_at = starts_at + interval '5 minutes' WHERE id = %s",
+        [in_the_hall(rng).pk],
+    )
+
+
+def mark_a_slot(rng: random.Random) -> None:
+    slot = in_the_hall(rng)
+    corrupt(
+        "UPDATE bookings_slot SET status = %s, max_units = max_units + 3 WHERE id = %s",
+        [rng.choice(["legacy", "open", "closed"]), slot.pk],
+    )
+
+
+def take_a_slot_apart(rng: random.Random) -> None:
+    corrupt("UPDATE bookings_slot SET parts = '{}' WHERE id = %s", [in_the_hall(rng).pk])
+
+
+def take_the_hall_apart(rng: random.Random) -> None:
+    corrupt(
+        f"UPDATE bookings_resource SET {rng.choice(['parts', 'pools'])} = '{{}}'"
+        " WHERE id = (SELECT whole_id FROM bookings_resourcepart)"
+    )
+
+
 WAYS = [
+    move_a_slot,
+    mark_a_slot,
+    take_a_slot_apart,
+    take_the_hall_apart,
     break_a_booking,
     break_a_booking,
     break_an_item,
