@@ -564,7 +564,7 @@ def _apply(
             _only(plan, known)
     affected = _affected(plans)
     if seen is not None and seen != fingerprint(plans, [b.pk for b in affected]):
-        raise PlanChanged("Somebody booked or changed something meanwhile: look at it again.")
+        raise PlanChanged("Something was booked, changed or has started meanwhile: look at it again.")
     for plan in plans:
         slot_rows.create(plan.resource, plan.create)
     slot_rows.change([pair for plan in plans for pair in plan.change])

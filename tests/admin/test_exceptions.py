@@ -298,7 +298,7 @@ def test_a_booking_in_between_is_shown_and_nothing_is_cancelled(venue, court):
 
     shown = client.post(reverse(ADD), {**sent, "step": "apply", "seen": seen})
 
-    assert "Somebody booked or changed something meanwhile" in text(shown)
+    assert "Something was booked, changed or has started meanwhile" in text(shown)
     assert "Came Meanwhile" in text(shown)
     assert "Water damage" in text(shown)
     first.refresh_from_db()

@@ -428,7 +428,7 @@ def test_a_booking_in_between_shows_it_anew_and_changes_nothing(venue, court, sl
     shown = client.post(page("schedule_change", court), {**form, "step": "apply", "seen": seen})
 
     words = text(shown)
-    assert "Somebody booked or changed something meanwhile" in words
+    assert "Something was booked, changed or has started meanwhile" in words
     assert "Came Meanwhile" in words
     assert "typed with care" in words
     assert Schedule.objects.filter(resource=court).count() == 1
