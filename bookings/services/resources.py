@@ -43,8 +43,10 @@ def compose(
         audited(actor, reason=reason),
     ):
         _check_known(organization_id, {resource_id, *part_ids}, set(pool_ids))
-        locks.planning(_with_wholes(resource_id))
+        # Nobody makes it a part of something else meanwhile, whose slots would not follow.
+        locks.composition()
         affected = _with_wholes(resource_id)
+        locks.planning(affected)
         _relink(resource_id, organization_id, set(part_ids), set(pool_ids))
         slots = locks.slots_to_come(affected, now=now)
         stale = [s for s in slots if s.parts != s.resource.parts or s.pools != s.resource.pools]
