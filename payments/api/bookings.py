@@ -22,9 +22,11 @@ from bookings.api.views import OrganizationView
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
 from bookings.services import bookings as booking_services
+from bookings.services.free_times import named
 from bookings.services.organizations import customer_of
 from payments import selectors
 from payments.api import representations, serializers
+from payments.api.times import time_in
 from payments.lifecycle import PaymentMethod
 from payments.services import carts, checkout, decisions
 
@@ -83,27 +85,27 @@ class Bookings(OrganizationView):
                 "too_soon",
                 "too_far_ahead",
                 "too_many_bookings",
+                "not_offered",
                 "payment_method_not_offered",
             ],
             "x-etag": True,
         },
     )
     def post(self, request: Request, org: str) -> HttpResponse:
-        """Book one slot without a cart: what is free, or paid on arrival."""
+        """Book one slot, or one free time, without a cart: what is free, or paid on arrival."""
         fields = Fields(request.data)
-        slot_id = fields.uuid("slot", required=True)
+        wanted = time_in(fields)
         units = fields.integer("units", least=1, most=carts.MOST_UNITS, default=1)
         method = fields.choice("payment_method", PaymentMethod.values, required=True)
         note = fields.text("note", longest=checkout.LONGEST_NOTE)
         fields.check()
-        assert slot_id is not None
         now = timezone.now()
 
         def execute() -> Answer:
             made = checkout.book(
                 organization=self.viewer.organization,
                 customer=customer_of(self.viewer),
-                slot_id=slot_id,
+                slot_id=wanted,
                 units=units,
                 payment_method=method,
                 note=note,
@@ -117,7 +119,7 @@ class Bookings(OrganizationView):
                 headers={"ETag": answers.etag(item.booking)},
             )
 
-        return self.once(request, [slot_id, units, method, note], execute)
+        return self.once(request, [named(wanted), units, method, note], execute)
 
 
 class BookingDetail(OrganizationView):
@@ -152,7 +154,7 @@ class Cancel(OrganizationView):
         request=Reason,
         responses={200: serializers.PricedBooking},
         extensions={
-            "x-problems": ["booking_over", "permission_denied"],
+            "x-problems": ["booking_over", "too_late", "permission_denied"],
             "x-if-match": "required",
             "x-etag": True,
         },

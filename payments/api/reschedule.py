@@ -183,7 +183,7 @@ class Accept(BookingStep):
         tags=["Bookings"],
         request=None,
         responses={200: serializers.PricedBooking},
-        extensions=ANSWER,
+        extensions={**ANSWER, "x-problems": ["slot_gone", *ANSWER["x-problems"]]},
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Move to the proposed time, at the price that was agreed."""

@@ -18,7 +18,7 @@ from audit.errors import Forbidden, NotFound
 from audit.idempotency import Answer
 from bookings.api.serializers import OptionalReason, Reason
 from bookings.api.views import OrganizationView
-from bookings.selectors import Viewer
+from bookings.selectors import Viewer, load_proposals
 from payments import selectors
 from payments.api import representations, serializers
 from payments.lifecycle import PaymentStatus, TransactionStatus
@@ -55,6 +55,7 @@ class Transactions(OrganizationView):
         if payment_status:
             found = found.filter(payment_status=payment_status)
         rows, links = paginate(found, page, order="-created_at", request=request)
+        load_proposals(item.booking for row in rows for item in row.items.all())
         return answers.respond(
             links
             | {
@@ -84,6 +85,7 @@ class TransactionDetail(OrganizationView):
         )
         if found is None:
             raise NotFound("There is no such transaction.")
+        load_proposals(item.booking for item in found.items.all())
         return answers.respond(
             representations.transaction(found, self.viewer, found.items.all(), found.proofs.all())
             | {"payment_instructions": representations.instructions(found)},
@@ -216,7 +218,7 @@ class Cancel(Decision):
         request=Reason,
         responses={200: serializers.TransactionSerializer},
         extensions={
-            "x-problems": ["already_decided", "booking_over", "stale_version"],
+            "x-problems": ["already_decided", "booking_over", "too_late", "stale_version"],
             "x-if-match": "required",
             "x-etag": True,
         },

@@ -131,6 +131,24 @@ def too_many_bookings(place, name):
     return unchanged(lambda: SLOT_USERS[name](place, slot))
 
 
+@provokes("not_offered", *SLOT_USERS)
+def off_the_grid(place, name):
+    body = {
+        "resource": str(place.court.pk),
+        "starts_at": (place.opening + timedelta(minutes=7)).isoformat(),
+        "minutes": 60,
+    }
+    path = {"add_to_cart": "cart/items/", "book": "bookings/"}[name]
+    body |= {"payment_method": "pay_on_arrival"}
+    return unchanged(lambda: place.as_customer().post(path, body))
+
+
+@provokes("not_offered", "list_free_times")
+def in_fixed_slots(place, name):
+    path = f"resources/{place.resource.pk}/free-times/?from=2030-01-01&to=2030-01-02"
+    return unchanged(lambda: place.as_customer().get(path))
+
+
 @provokes("cart_full", "add_to_cart")
 def cart_full(place, name):
     slot = place.slot(max_bookings=carts.MOST_ITEMS + 1)
@@ -484,6 +502,127 @@ def series_of_the_provider(place, name):
     provider = place.staff("provider")
     Resource.objects.filter(pk=series.resource_id).update(provider=provider.user)
     return unchanged(lambda: cancel_series(place, place.client(provider)))
+
+
+MOVES = ("reschedule_booking", "propose_reschedule")
+ANSWERS = ("accept_proposal", "decline_proposal", "withdraw_proposal")
+STEPS = dict(
+    zip([*MOVES, *ANSWERS], ["reschedule", "propose", "accept", "decline", "withdraw"], strict=True)
+)
+
+
+def step(place: Place, name: str, booking: Booking, client: Client | None = None, **body: object):
+    """One of these, by its customer, or by staff where it is theirs."""
+    if client is None:
+        by_staff = name in ("propose_reschedule", "withdraw_proposal")
+        client = place.as_role("manager") if by_staff else place.as_customer()
+    path = f"bookings/{booking.pk}/{STEPS[name]}/"
+    return unchanged(lambda: client.post(path, body, headers={"If-Match": "*"}))
+
+
+def to(slot: Slot) -> str:
+    return str(slot.pk)
+
+
+@provokes("slot_full", *MOVES)
+def moved_where_it_is_full(place, name):
+    full = place.slot()
+    f.hold(f.CustomerFactory(organization=place.organization), full)
+    return step(place, name, place.confirmed(), slot=to(full))
+
+
+@provokes("slot_gone", *MOVES)
+def moved_where_it_is_closed(place, name):
+    closed = place.slot(status="closed")
+    return step(place, name, place.confirmed(), slot=to(closed))
+
+
+@provokes("resource_taken", *MOVES)
+def moved_where_the_doctor_is_busy(place, name):
+    doctor = f.ResourceFactory(organization=place.organization, exclusive=True)
+    f.PriceFactory(resource=doctor)
+    mine, theirs = f.make_slots(doctor, 2, start=f.soon(48))
+    late = f.make_slot(doctor, starts_at=theirs.starts_at + timedelta(minutes=30))
+    f.hold(f.CustomerFactory(organization=place.organization), theirs)
+    return step(place, name, place.confirmed(slot=mine), slot=to(late))
+
+
+@provokes("booking_over", *MOVES)
+def moved_when_it_is_cancelled(place, name):
+    booking = cancel(place.confirmed())
+    return step(place, name, booking, slot=to(place.slot()))
+
+
+@provokes("price_differs", "reschedule_booking")
+def moved_where_it_costs_more(place, name):
+    booking, slot = place.confirmed(), place.slot()
+    f.PriceFactory(resource=place.resource, amount=25, priority=9)
+    answer = step(place, name, booking, slot=to(slot), accept_price=True)
+    assert (answer.data["amount"], answer.data["new_amount"]) == ("20.00", "25.00")
+    return answer
+
+
+@provokes("too_late", "reschedule_booking")
+def moved_after_the_deadline(place, name):
+    booking, slot = place.confirmed(), place.slot()
+    Resource.objects.update(reschedule_until_minutes=60 * 24 * 30)
+    return step(place, name, booking, slot=to(slot))
+
+
+@provokes("too_late", "propose_reschedule")
+def proposed_too_near(place, name):
+    near = place.slot(starts_at=timezone.now() + timedelta(minutes=70))
+    return step(place, name, place.confirmed(), slot=to(near))
+
+
+@provokes("too_soon", "reschedule_booking")
+def moved_without_notice(place, name):
+    booking, slot = place.confirmed(), place.slot()
+    Resource.objects.update(notice_minutes=60 * 24 * 7)
+    return step(place, name, booking, slot=to(slot))
+
+
+@provokes("too_far_ahead", "reschedule_booking")
+def moved_beyond_the_horizon(place, name):
+    booking, slot = place.confirmed(), place.slot(starts_at=f.soon(72))
+    Resource.objects.update(horizon_days=1)
+    return step(place, name, booking, slot=to(slot))
+
+
+@provokes("no_proposal", *ANSWERS)
+def answered_without_a_proposal(place, name):
+    return step(place, name, place.confirmed())
+
+
+@provokes("slot_gone", "accept_proposal")
+def accepted_when_it_is_closed(place, name):
+    booking = place.proposed()
+    slot_services.close_slots(
+        slot_ids=[booking.proposals.get().stand_in.slot_id], actor=f.SYSTEM, reason=""
+    )
+    return step(place, name, booking)
+
+
+@provokes("permission_denied", "reschedule_booking", "accept_proposal", "decline_proposal")
+def provider_may_not_decide_for_the_customer(place, name):
+    provider = place.staff("provider")
+    place.resource.provider = provider.user
+    place.resource.save()
+    client, call = place.client(provider), EXAMPLES[name](place)
+    return unchanged(lambda: call.send(client))
+
+
+@provokes("permission_denied", "propose_reschedule", "withdraw_proposal")
+def customer_may_not_propose(place, name):
+    call = EXAMPLES[name](place)
+    return unchanged(lambda: call.send(place.as_customer()))
+
+
+@provokes("too_late", "cancel_booking", "cancel_transaction")
+def cancelled_after_the_deadline(place, name):
+    call = EXAMPLES[name](place)
+    Resource.objects.update(cancel_until_minutes=60 * 24 * 30)
+    return unchanged(lambda: call.send(place.as_customer()))
 
 
 def test_every_declared_code_is_provoked():

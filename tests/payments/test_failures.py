@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever: all of it happened, or none of it (A2, A3, A4, A5, A7, A13, C4).
+"""Whatever fails, and wherever: all of it happened, or none of it (A2, A3, A4, A5, A7, A13, B6, C4).
 
 Each operation is run again and again, and fails at its first statement, its second, and so on
 until it comes through; after each failure every table is as it was, byte for byte, and so is
@@ -17,14 +17,16 @@ from django.core.files.storage import FileSystemStorage
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from audit.context import Actor
 from audit.errors import Unavailable
 from bookings import codes, signals
-from bookings.models import Booking, CheckInCode, Pool, PoolMember, Resource
+from bookings.models import Booking, CheckInCode, Pool, PoolMember, Proposal, Resource
 from bookings.services import bookings, check_in, resources
+from bookings.services import reschedule as proposals
 from payments import files
 from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
-from payments.services import carts, checkout, decisions, desk, proofs, series
+from payments.services import carts, checkout, decisions, desk, proofs, reschedule, series
 from tests import factories as f
 from tests.api.client import Client
 from tests.faults import at_commit, cut_connection, other_session, proofs_in, raising, striking
@@ -252,6 +254,71 @@ def booking_at_the_desk():
     )
 
 
+def confirmed(count=1):
+    """Bookings in one approved order, with a slot that is free."""
+    resource = priced()
+    *taken, new = f.make_slots(resource, count + 1, start=f.soon(24 * 5))
+    transaction = f.check_out(customer_of(resource), *taken)
+    f.submit_proof(transaction)
+    f.approve(transaction)
+    return list(Booking.objects.filter(cart_item__transaction=transaction).order_by("pk")), new
+
+
+def stepping(service, booking, **kwargs):
+    return lambda: service(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        actor=Actor("staff", None, "Mia"),
+        now=timezone.now(),
+        **kwargs,
+    )
+
+
+def moving():
+    """The longest way: two that wait for payment, and the first start comes nearer."""
+    resource = priced(exclusive=True)
+    transaction = f.check_out(
+        customer_of(resource), *f.make_slots(resource, 2, start=f.soon(24 * 5))
+    )
+    near = f.make_slot(resource, starts_at=f.soon(3))
+    booking = Booking.objects.filter(cart_item__transaction=transaction).order_by("-pk")[0]
+    f.PriceFactory(resource=resource, amount=30, priority=9)
+    return stepping(reschedule.reschedule, booking, slot_id=near.pk, accept_price=True)
+
+
+def proposing():
+    [booking], new = confirmed()
+    return stepping(proposals.propose, booking, slot_id=new.pk)
+
+
+def proposed(count=1):
+    found, new = confirmed(count)
+    stepping(proposals.propose, found[0], slot_id=new.pk)()
+    return found[0]
+
+
+def accepting_a_proposal():
+    return stepping(proposals.accept, proposed())
+
+
+def declining_a_proposal():
+    return stepping(proposals.decline, proposed())
+
+
+def withdrawing_a_proposal():
+    return stepping(proposals.withdraw, proposed())
+
+
+def cancelling_with_a_proposal():
+    return stepping(bookings.cancel, proposed(), reason="ill")
+
+
+def sweeping_a_proposal():
+    proposed()
+    until = Proposal.objects.get().expires_at
+    return lambda: bookings.expire_holds(actor=f.SYSTEM, now=until)
+
+
 OPERATIONS = [
     booking_a_series,
     cancelling_a_series,
@@ -268,6 +335,13 @@ OPERATIONS = [
     cancelling_the_last_booking,
     checking_in,
     sweeping_holds,
+    moving,
+    proposing,
+    accepting_a_proposal,
+    declining_a_proposal,
+    withdrawing_a_proposal,
+    cancelling_with_a_proposal,
+    sweeping_a_proposal,
 ]
 each_operation = pytest.mark.parametrize("prepare", OPERATIONS, ids=lambda p: p.__name__)
 MOST_STATEMENTS = 40
@@ -387,7 +461,7 @@ def connected(signal):
         signal.disconnect(dispatch_uid="broken")
 
 
-MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof,)]
+MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, moving)]
 FREEING = [
     cancelling_a_series,
     adding_to_the_cart,
@@ -396,12 +470,20 @@ FREEING = [
     cancelling,
     cancelling_the_last_booking,
     sweeping_holds,
+    moving,
+    accepting_a_proposal,
+    declining_a_proposal,
+    withdrawing_a_proposal,
+    cancelling_with_a_proposal,
+    sweeping_a_proposal,
 ]
 
 
 @pytest.mark.parametrize(
     ("signal", "prepare"),
-    [("bookings_moved", p) for p in MOVING] + [("seats_released", p) for p in FREEING],
+    [("bookings_moved", p) for p in MOVING]
+    + [("seats_released", p) for p in FREEING]
+    + [("bookings_rescheduled", p) for p in (moving, accepting_a_proposal)],
     ids=lambda p: getattr(p, "__name__", p),
 )
 def test_a_receiver_that_fails_undoes_all_of_it(signal, prepare):
@@ -436,7 +518,11 @@ LIMITS = [
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.setting)
 @pytest.mark.parametrize(
     "prepare",
-    [p for p in OPERATIONS if p not in (checking_in, sweeping_holds, booking_directly)],
+    [
+        p
+        for p in OPERATIONS
+        if p not in (checking_in, sweeping_holds, sweeping_a_proposal, booking_directly)
+    ],
     ids=lambda p: p.__name__,
 )
 def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, limit):
