@@ -331,7 +331,7 @@ def availability_by_day(
 
 
 # Whether an occupancy ``o`` has people in it who are not overdue holds.
-_IS_LIVE = """EXISTS (
+IS_LIVE = """EXISTS (
     SELECT 1 FROM bookings_booking b WHERE b.slot_id = o.slot_id
     AND (b.status IN ('pending', 'confirmed', 'reschedule_proposed', 'checked_in')
          OR (b.status = 'held' AND b.held_until > %s))
@@ -342,8 +342,8 @@ _IS_TAKEN = f"""EXISTS (
     SELECT 1 FROM bookings_occupancy o
     WHERE int8range(o.resource_number, o.resource_number, '[]') = int8range({{n}}, {{n}}, '[]')
       AND o.period && tstzrange({{s}}.busy_from, {{s}}.busy_until, '[)')
-      AND o.slot_id <> {{s}}.id AND {_IS_LIVE}
-)"""
+      AND o.slot_id <> {{s}}.id AND {IS_LIVE}
+)"""  # noqa: S608  constant text
 
 # Whether a part of the slot ``{s}`` is taken, or nothing is left of a pool it needs one of. Where
 # pools share members this may be too hopeful: who books is told.
@@ -355,7 +355,7 @@ _OTHERS = f"""CASE WHEN {{s}}.parts = '{{{{}}}}' AND {{s}}.pools = '{{{{}}}}' TH
             WHERE m.pool_id = needed.pool_id AND r.is_active AND NOT {_IS_TAKEN.replace("{n}", "r.number")}
         )
     )
-END""".replace("{n}", "part.number")
+END""".replace("{n}", "part.number")  # noqa: S608  constant text
 
 _OTHERS_ARE_TAKEN = _OTHERS.format(s="bookings_slot")
 
@@ -365,12 +365,12 @@ _BLOCKED = f"""
     JOIN bookings_occupancy o
       ON int8range(o.resource_number, o.resource_number, '[]') = int8range(r.number, r.number, '[]')
      AND o.period && tstzrange(s.busy_from, s.busy_until, '[)')
-    WHERE s.id = ANY(%s) AND s.exclusive AND o.slot_id <> s.id AND {_IS_LIVE}
-"""
+    WHERE s.id = ANY(%s) AND s.exclusive AND o.slot_id <> s.id AND {IS_LIVE}
+"""  # noqa: S608  constant text
 
 _BLOCKED_WITH_OTHERS = (
-    _BLOCKED
-    + f" UNION SELECT s.id FROM bookings_slot s WHERE s.id = ANY(%s) AND {_OTHERS.format(s='s')}"
+    _BLOCKED  # noqa: S608  constant text
+    + f" UNION SELECT s.id FROM bookings_slot s WHERE s.id = ANY(%s) AND {_OTHERS.format(s='s')}"  # noqa: S608  constant text
 )
 
 

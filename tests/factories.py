@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import factory
 from django.test import TestCase
@@ -14,7 +15,17 @@ from django.utils import timezone
 from PIL import Image
 
 from audit.context import Actor
-from bookings.models import Booking, Customer, Membership, Organization, Resource, Slot, User
+from bookings.models import (
+    Booking,
+    Customer,
+    Membership,
+    Organization,
+    Resource,
+    ScheduleRule,
+    Slot,
+    User,
+)
+from bookings.services import schedules
 from payments import files
 from payments.models import CartTransaction, PaymentPolicy, Price, Proof
 from payments.services import carts, checkout, decisions, proofs
@@ -131,6 +142,23 @@ def make_slots(
 ) -> list[Slot]:
     first = start or soon()
     return [make_slot(resource, starts_at=first + timedelta(hours=i), **kw) for i in range(count)]
+
+
+def open_hours(
+    resource: Resource, from_time: time = time(0), until_time: time = time(0), **fields: Any
+) -> Resource:
+    """Opening hours of every day from today on, by the resource's clock."""
+    now = timezone.now()
+    given = {"slot_minutes": 60, "from_time": from_time, "until_time": until_time, **fields}
+    schedules.change_schedule(
+        resource_id=resource.pk,
+        organization_id=resource.organization_id,
+        valid_from=timezone.localtime(now, ZoneInfo(resource.time_zone)).date(),
+        rules=[ScheduleRule(**given)],
+        actor=SYSTEM,
+        now=now,
+    )
+    return resource
 
 
 def actor_of(person: Customer | Membership | User) -> Actor:

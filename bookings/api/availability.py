@@ -58,7 +58,7 @@ class Availability(OrganizationView):
         since = fields.moment("from", required=True)
         until = fields.moment("to", required=True)
         units = fields.integer("units", least=1, most=MOST_UNITS, default=1)
-        if since and until and not since < until <= since + LONGEST:
+        if since and until and not timedelta(0) < until - since <= LONGEST:
             fields.refuse("to", "After `from`, and at most 62 days later.")
         fields.check(known=True)
         assert since

@@ -14,9 +14,11 @@ from audit.api.fields import Fields
 from audit.errors import NotFound
 from audit.idempotency import Answer
 from bookings.api.views import OrganizationView
+from bookings.services.free_times import named
 from bookings.services.organizations import customer_of
 from payments import selectors
 from payments.api import representations, serializers
+from payments.api.times import time_in
 from payments.lifecycle import PaymentMethod
 from payments.prices import quote
 from payments.services import carts, checkout
@@ -64,31 +66,31 @@ class CartItems(OrganizationView):
                 "too_soon",
                 "too_far_ahead",
                 "too_many_bookings",
+                "not_offered",
                 "cart_full",
             ]
         },
     )
     def post(self, request: Request, org: str) -> HttpResponse:
-        """Hold seats in a slot."""
+        """Hold seats in a slot, or a free time of a resource that is booked at free times."""
         fields = Fields(request.data)
-        slot_id = fields.uuid("slot", required=True)
+        wanted = time_in(fields)
         units = fields.integer("units", least=1, most=carts.MOST_UNITS, default=1)
         fields.check()
-        assert slot_id is not None
         now = timezone.now()
 
         def execute() -> Answer:
             item, price = carts.add_item(
                 organization=self.viewer.organization,
                 customer=customer_of(self.viewer),
-                slot_id=slot_id,
+                slot_id=wanted,
                 units=units,
                 actor=self.actor,
                 now=now,
             )
             return answers.answer(representations.item(item, price), 201)
 
-        return self.once(request, [slot_id, units], execute)
+        return self.once(request, [named(wanted), units], execute)
 
 
 class CartItemDetail(OrganizationView):

@@ -34,8 +34,22 @@ class SlotPage(Page):
     results = SlotSerializer(many=True)
 
 
-class ItemRequest(serializers.Serializer):
-    slot = serializers.UUIDField()
+class TimeRequest(serializers.Serializer):
+    """Either a slot, or a time of a resource that is booked at free times."""
+
+    slot = serializers.UUIDField(
+        required=False, allow_null=True, help_text="A slot; or else the three below."
+    )
+    resource = serializers.UUIDField(
+        required=False, allow_null=True, help_text="One that is booked at free times."
+    )
+    starts_at = serializers.DateTimeField(required=False, allow_null=True)
+    minutes = serializers.IntegerField(
+        min_value=1, max_value=MOST_MINUTES, required=False, allow_null=True, help_text="How long."
+    )
+
+
+class ItemRequest(TimeRequest):
     units = serializers.IntegerField(
         min_value=1, max_value=MOST_UNITS, default=1, help_text="People."
     )
@@ -77,8 +91,7 @@ class CheckoutRequest(serializers.Serializer):
     note = serializers.CharField(max_length=2000, required=False, allow_blank=True, allow_null=True)
 
 
-class BookRequest(CheckoutRequest):
-    slot = serializers.UUIDField()
+class BookRequest(CheckoutRequest, TimeRequest):
     units = serializers.IntegerField(
         min_value=1, max_value=MOST_UNITS, default=1, help_text="People."
     )

@@ -16,6 +16,8 @@ from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING
 from bookings.models import Customer, Organization
+from bookings.services import free_times
+from bookings.services.free_times import FreeTime
 from payments import locks, selectors
 from payments.errors import CartFull
 from payments.models import CartItem
@@ -29,13 +31,16 @@ def add_item(
     *,
     organization: Organization,
     customer: Customer,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     units: int,
     actor: Actor,
     now: datetime,
 ) -> tuple[CartItem, Quote]:
     """Hold seats in a slot for as long as the organisation lets carts hold them, and at most
     until it starts.
+
+    Args:
+        slot_id: a slot, or the free time for which one is made.
 
     Returns:
         The item, and what it costs today; the price is frozen at checkout.
@@ -45,6 +50,7 @@ def add_item(
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         CartFull: there are 100 items in it.
         Invalid: ``units`` is not between 1 and 10,000.
+        NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
         NotFound: the organisation has no such slot.
     """
     check_units(units)
@@ -52,8 +58,11 @@ def add_item(
         cart = locks.open_cart_or_new(customer, now=now)
         if selectors.count_items(cart) >= MOST_ITEMS:
             raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
-        rules = selectors.price_rules_of_slot(slot_id)
-        slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        if isinstance(slot_id, FreeTime):
+            rules = selectors.price_rules([slot_id.resource_id])
+        else:
+            rules = selectors.price_rules_of_slot(slot_id)
+        slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         booking_rules.check_new([slot], customer, now=now)
         booking = booking_transitions.hold(
             slot,

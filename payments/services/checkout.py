@@ -20,6 +20,8 @@ from bookings import transitions as booking_transitions
 from bookings.errors import HoldExpired, SlotGone
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Organization
+from bookings.services import free_times
+from bookings.services.free_times import FreeTime
 from payments import locks, notices, selectors, transitions
 from payments.errors import CartEmpty, MethodNotOffered, MixedCurrencies
 from payments.lifecycle import CART, PaymentMethod, PaymentStatus
@@ -80,7 +82,7 @@ def book(
     *,
     organization: Organization,
     customer: Customer,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     units: int,
     payment_method: str,
     note: str = "",
@@ -89,7 +91,11 @@ def book(
 ) -> CartTransaction:
     """Book one slot directly, without a cart: what is free or paid on arrival.
 
+    Args:
+        slot_id: a slot, or the free time for which one is made.
+
     Raises:
+        NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         MethodNotOffered: pay now needs the cart.
@@ -99,11 +105,11 @@ def book(
     if payment_method == PaymentMethod.PAY_NOW:
         raise MethodNotOffered("What is paid in advance is booked through the cart.")
     with (
-        operation("booking.book", actor=actor, slot=str(slot_id)) as op,
+        operation("booking.book", actor=actor, slot=free_times.named(slot_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason="booked directly"),
     ):
-        slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         booking_rules.check_new([slot], customer, now=now)
         held_until = now + timedelta(minutes=organization.hold_minutes)
         booking = booking_transitions.hold(

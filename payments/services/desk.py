@@ -12,11 +12,12 @@ from django.db import transaction
 from audit.context import Actor, audited
 from audit.errors import Invalid, NotFound
 from audit.observability.operations import operation
-from bookings import locks as booking_locks
 from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.models import Customer, Organization
+from bookings.services import free_times
 from bookings.services.accounts import tidy_name
+from bookings.services.free_times import FreeTime
 from payments.models import CartTransaction
 from payments.services import checkout
 from payments.services.carts import check_units
@@ -42,7 +43,7 @@ def book_for(
     *,
     organization: Organization,
     customer: Customer | NewCustomer,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     units: int,
     payment_method: str,
     note: str = "",
@@ -57,12 +58,14 @@ def book_for(
     staff who book for themselves get what any customer gets.
 
     Args:
+        slot_id: a slot, or the free time for which one is made.
         customer: of this organisation, or somebody new, who becomes one.
         overriding: why the resource's booking rules do not count this time; empty: they do.
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``; no reason helps.
         TooSoon, TooFarAhead, TooManyBookings: the rules of the resource; see ``overriding``.
+        NotOffered: a free time that is not offered; no reason helps.
         MethodNotOffered: the organisation is not paid that way.
         Invalid: units, note, reason or the new customer's data cannot be used.
         NotFound: the organisation has no such slot, or the customer is another one's.
@@ -71,11 +74,11 @@ def book_for(
     checkout.check_note(note)
     overriding = check_overriding(overriding)
     with (
-        operation("booking.book_for", actor=actor, slot=str(slot_id)) as op,
+        operation("booking.book_for", actor=actor, slot=free_times.named(slot_id)) as op,
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason_of(overriding)),
     ):
-        slot = booking_locks.slot(slot_id, organization_id=organization.pk)
+        slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         person = customer_in(organization, customer)
         if not overriding:
             rules.check_new([slot], person, now=now)

@@ -17,7 +17,7 @@ from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
 from audit.observability.operations import operation
 from bookings import locks as booking_locks
-from bookings import planning, rules
+from bookings import planning, rules, selectors_free_times
 from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
 from bookings.errors import (
@@ -32,6 +32,7 @@ from bookings.errors import (
 )
 from bookings.lifecycle import BOOKING, SlotStatus
 from bookings.models import Booking, Customer, Organization, Resource, Series, Slot
+from bookings.services import free_times
 from payments import notices
 from payments.errors import SeriesNotFree
 from payments.models import CartTransaction
@@ -70,6 +71,8 @@ class Occurrence:
     outcome: Outcome = Outcome.CLOSED
     slot: Slot | None = None
     booking: Booking | None = None
+    period: selectors_free_times.Period | None = None  # where the rules allow one
+    hours: planning.Hours | None = None  # in which it lies, where times are free
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,30 @@ def plan(
     for found in dates:
         if found.slot is not None:
             found.outcome = _outcome(found.slot, left[found.slot.pk], wish.units)
+    _look_at_free_times(resource, [d for d in dates if d.hours is not None], wish, now=now)
     return dates
+
+
+def _look_at_free_times(
+    resource: Resource, dates: Sequence[Occurrence], wish: Wish, *, now: datetime
+) -> None:
+    """Say of each date on which a resource is open whether it is free; one statement."""
+    busy = [
+        selectors_free_times.busy_period(_epoch(d.period[0]), _epoch(d.period[1]), d.hours)
+        for d in dates
+        if d.period and d.hours
+    ]
+    if not busy:
+        return
+    taken = selectors_free_times.taken_of(resource, busy[0][0], busy[-1][1], now=now)
+    for found, period in zip(dates, busy, strict=True):
+        found.outcome = Outcome.FREE if taken.free(*period) else Outcome.TAKEN
+        if found.hours and wish.units > found.hours.max_units:
+            found.outcome = Outcome.FULL
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp())
 
 
 def book_series(
@@ -185,7 +211,7 @@ def book_series(
         resource = _resource(organization, wish.resource_id)
         length = _length(resource, wish)
         dates = _look(resource, wish, length, overriding=bool(overriding), now=now)
-        slots = _lock(dates)
+        slots = _lock(resource, dates)
         left = None if overriding else rules.left_for(resource, person, now=now)
         series = Series(
             organization=organization,
@@ -208,6 +234,8 @@ def book_series(
             series=series,
         )
         _tell_dates(dates, bookings, refused)
+        if resource.mode == Resource.Mode.FREE_TIMES:
+            _clean_up(dates, wish)
         if not bookings or (all_or_nothing and len(bookings) < wish.times):
             raise _not_free(dates, bookings)
         rules.check_number(resource, len(bookings), left)
@@ -281,6 +309,10 @@ def _resource(organization: Organization, resource_id: uuid.UUID) -> Resource:
 
 def _length(resource: Resource, wish: Wish) -> timedelta:
     """How long each booking is: as said, or as long as the one slot that starts first."""
+    if resource.mode == Resource.Mode.FREE_TIMES:
+        if wish.minutes is None:
+            raise Invalid("Say how long it is.", field="minutes")
+        selectors_free_times.check_length(resource, timedelta(minutes=wish.minutes))
     if wish.minutes is not None:
         return timedelta(minutes=wish.minutes)
     slots = _offered(resource, [wish.starts_at])
@@ -307,10 +339,6 @@ def _look(
 ) -> list[Occurrence]:
     """The dates of a series, each with the slot that may be booked, or with why there is none."""
     dates = [Occurrence(*when) for when in occurrences(resource, wish)]
-    starts = [d.starts_at for d in dates if d.starts_at is not None]
-    slots = {
-        s.starts_at: s for s in _offered(resource, starts) if s.ends_at - s.starts_at == length
-    }
     for found in dates:
         if found.starts_at is None:
             continue
@@ -322,8 +350,21 @@ def _look(
         except TooFarAhead:
             found.outcome = Outcome.TOO_FAR_AHEAD
         else:
-            found.slot = slots.get(found.starts_at)
+            found.period = (found.starts_at, found.starts_at + length)
+    wanted = [d for d in dates if d.period is not None]
+    if resource.mode == Resource.Mode.FREE_TIMES:
+        open_at = selectors_free_times.hours_at(resource, [d.period for d in wanted if d.period])
+        for found, hours in zip(wanted, open_at, strict=True):
+            found.hours = hours
+    else:
+        slots = {(s.starts_at, s.ends_at): s for s in _offered(resource, _starts(wanted))}
+        for found in wanted:
+            found.slot = slots.get(found.period) if found.period else None
     return dates
+
+
+def _starts(dates: Iterable[Occurrence]) -> list[datetime]:
+    return [d.starts_at for d in dates if d.starts_at is not None]
 
 
 def occurrences(resource: Resource, wish: Wish) -> list[tuple[date, datetime | None]]:
@@ -354,8 +395,13 @@ def _outcome(slot: Slot, left: booking_selectors.Availability, units: int) -> Ou
     return Outcome.TAKEN if not slot.taken_bookings and not left.units else Outcome.FULL
 
 
-def _lock(dates: Sequence[Occurrence]) -> list[Slot]:
-    """Lock the slots of a series at once; one that changed since it was seen is closed now."""
+def _lock(resource: Resource, dates: Sequence[Occurrence]) -> list[Slot]:
+    """Lock the slots of a series at once; one that changed since it was seen is closed now.
+
+    Those of free times are made.
+    """
+    if resource.mode == Resource.Mode.FREE_TIMES:
+        return _make(resource, [d for d in dates if d.hours is not None])
     locked = {s.pk: s for s in booking_locks.slots(d.slot.pk for d in dates if d.slot is not None)}
     found = []
     for one in dates:
@@ -370,6 +416,25 @@ def _lock(dates: Sequence[Occurrence]) -> list[Slot]:
         else:
             found.append(one.slot)
     return found
+
+
+def _make(resource: Resource, dates: Sequence[Occurrence]) -> list[Slot]:
+    periods = [d.period for d in dates if d.period is not None]
+    slots = free_times.make_slots(resource, periods, [d.hours for d in dates if d.hours])
+    for found, period in zip(dates, periods, strict=True):
+        found.slot = slots[period]
+    return [slots[period] for period in periods]
+
+
+def _clean_up(dates: Sequence[Occurrence], wish: Wish) -> None:
+    """Leave no slot that was made for nobody, and say what a free time is that is not free."""
+    refused = [d for d in dates if d.slot is not None and d.booking is None]
+    free_times.drop_empty([d.slot for d in refused if d.slot])
+    for found in refused:
+        fits = found.slot is not None and wish.units <= found.slot.max_units
+        if found.outcome == Outcome.FULL and fits:
+            found.outcome = Outcome.TAKEN  # somebody has this very time
+        found.slot = None
 
 
 REFUSALS = ((SlotFull, Outcome.FULL), (ResourceTaken, Outcome.TAKEN), (SlotGone, Outcome.CLOSED))

@@ -88,6 +88,13 @@ def list_availability(place: Place) -> Call:
 
 
 @example
+def list_free_times(place: Place) -> Call:
+    query = f"from={place.opening.isoformat()}&to={place.closing.isoformat()}".replace("+", "%2B")
+    path = f"resources/{place.court.pk}/free-times/?{query}"
+    return Call(place.as_stranger(), "GET", path)
+
+
+@example
 def list_resources(place: Place) -> Call:
     assert place.resource
     return Call(place.as_stranger(), "GET", "resources/")

@@ -20,7 +20,7 @@ WITH_ID = sorted(name for name, (_, path) in operations().items() if "{id}" in p
 # They take the id of what they are about in the body.
 WITH_ID_INSIDE = ["add_to_cart", "book", "check_in"]
 # Whoever is signed in sees what an organisation offers.
-PUBLIC = {"get_resource"}
+PUBLIC = {"get_resource", "list_free_times"}
 PEOPLE = [*ROLES, "customer", "stranger"]
 
 

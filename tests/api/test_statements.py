@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -68,6 +69,23 @@ def test_adding_an_exclusive_resource_takes_two_more(world):
 
     assert answer.status == 201
     assert len(statements) <= 12, statements
+
+
+def test_free_times_of_a_month_take_5_and_2_of_the_sign_in(world):
+    court = world.here.court
+    taken = []
+    for days in (1, 31):
+        since, until = world.here.opening, world.here.opening + timedelta(days=days)
+        query = f"from={since.isoformat()}&to={until.isoformat()}".replace("+", "%2B")
+        client = world.here.as_stranger()
+        with counted() as statements:
+            answer = client.get(f"resources/{court.pk}/free-times/?{query}")
+        assert answer.status == 200
+        assert len(answer.data["starts"]) >= 96 * days - 1
+        taken.append(statements)
+
+    assert len({len(statements) for statements in taken}) == 1, taken
+    assert len(taken[0]) <= 7, taken[0]
 
 
 def test_counting_what_a_customer_has_takes_two_more(world):

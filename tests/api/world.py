@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -48,6 +48,25 @@ class Place:
         made: Resource = f.ResourceFactory(organization=self.organization, time_zone=zone)
         f.PriceFactory(resource=made)
         return made
+
+    @cached_property
+    def court(self) -> Resource:
+        """Booked at free times, from midnight to midnight of every day; costs 20 euros."""
+        made: Resource = f.ResourceFactory(
+            organization=self.organization, mode="free_times", exclusive=True, time_zone="UTC"
+        )
+        f.PriceFactory(resource=made)
+        f.open_hours(made)
+        return made
+
+    @cached_property
+    def opening(self) -> datetime:
+        """A midnight at which the court opens."""
+        return f.soon(48).replace(hour=0)
+
+    @property
+    def closing(self) -> datetime:
+        return self.opening + timedelta(days=1)
 
     @cached_property
     def customer(self) -> Customer:

@@ -22,6 +22,7 @@ from audit.errors import Unavailable
 from bookings import codes, signals
 from bookings.models import Booking, CheckInCode, Pool, PoolMember, Proposal, Resource
 from bookings.services import bookings, check_in, resources
+from bookings.services.free_times import FreeTime
 from bookings.services import reschedule as proposals
 from payments import files
 from payments.models import CartItem, CartTransaction, Proof
@@ -319,7 +320,30 @@ def sweeping_a_proposal():
     return lambda: bookings.expire_holds(actor=f.SYSTEM, now=until)
 
 
+def booking_a_free_time():
+    """An overdue hold is in the way, and the slot is made."""
+    court = priced(mode="free_times", exclusive=True, time_zone="UTC")
+    f.open_hours(court)
+    start = f.soon(48)
+    past = timezone.now() - timedelta(minutes=16)
+    free_time(court, start, now=past)
+    return lambda: free_time(court, start + timedelta(minutes=30))
+
+
+def free_time(court, start, now=None):
+    customer = customer_of(court)
+    return carts.add_item(
+        organization=customer.organization,
+        customer=customer,
+        slot_id=FreeTime(court.pk, start, 60),
+        units=1,
+        actor=f.actor_of(customer),
+        now=now or timezone.now(),
+    )
+
+
 OPERATIONS = [
+    booking_a_free_time,
     booking_a_series,
     cancelling_a_series,
     booking_at_the_desk,

@@ -1,0 +1,179 @@
+"""When something can be booked for as long as one wants: starts on the grid that are free (B1, B5)."""
+
+from __future__ import annotations
+
+import uuid
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from audit.sql import prepared_cursor
+from bookings import planning
+from bookings.errors import NotOffered
+from bookings.models import Resource
+from bookings.selectors import IS_LIVE
+from bookings.selectors_schedules import rules_of
+
+Period = tuple[datetime, datetime]
+SECOND = timedelta(seconds=1)
+
+
+def check_length(resource: Resource, length: timedelta) -> None:
+    """Raise NotOffered if a resource is not booked at free times, or not for that long."""
+    if resource.mode != Resource.Mode.FREE_TIMES:
+        raise NotOffered(f"{resource.name} is booked in fixed slots. Choose one of them.")
+    minutes, grid = length // timedelta(minutes=1), resource.grid_minutes
+    least, most = resource.shortest_minutes, resource.longest_minutes
+    if not least <= minutes <= most or minutes % grid or length % timedelta(minutes=1):
+        raise NotOffered(
+            f"{resource.name} is booked for {least} to {most} minutes, in steps of {grid}.",
+            shortest_minutes=least,
+            longest_minutes=most,
+            grid_minutes=grid,
+        )
+
+
+def hours_at(resource: Resource, periods: Sequence[Period]) -> list[planning.Hours | None]:
+    """The opening hours in which each period lies with its start on the grid, or None.
+
+    Three statements for any number of periods.
+    """
+    if not periods:
+        return []
+    start = min(_seconds(p[0]) for p in periods)
+    end = max(_seconds(p[1]) for p in periods)
+    windows = _windows(resource, start, end)
+    opens = [w.opens_at for w in windows]
+    return [_hours(resource, windows, opens, *period) for period in periods]
+
+
+def _hours(
+    resource: Resource, windows: Sequence[planning.Window], opens: Sequence[int], *period: datetime
+) -> planning.Hours | None:
+    starts_at, ends_at = map(_seconds, period)
+    if any(moment.microsecond for moment in period):
+        return None
+    near = bisect_right(opens, starts_at - planning.REACH // SECOND)
+    for window in windows[near : bisect_right(opens, starts_at)]:
+        on_grid = (starts_at - window.opens_at) % (resource.grid_minutes * 60) == 0
+        if ends_at <= window.closes_at and on_grid:
+            return window.hours
+    return None
+
+
+def free_starts(
+    resource: Resource, since: datetime, until: datetime, length: timedelta, *, now: datetime
+) -> list[datetime]:
+    """When customers can start in ``[since, until)``, for so long; four statements.
+
+    Not what has begun, nor what the resource's notice and horizon leave out.
+
+    Raises:
+        NotOffered: the resource is not booked at free times, or not for that long.
+    """
+    check_length(resource, length)
+    first = max(_seconds(since), _seconds(now) + 1, _seconds(now + resource.notice))
+    last = min(_seconds(until) - 1, _seconds(now + resource.horizon))
+    if first > last:
+        return []
+    lasts = length // SECOND
+    windows = _windows(resource, first, last + lasts)
+    hours: dict[int, planning.Hours] = {}
+    for window in windows:
+        for start in _starts(window, lasts, resource.grid_minutes * 60, first, last):
+            hours.setdefault(start, window.hours)
+    if not hours:
+        return []
+    busy = [(s, *busy_period(s, s + lasts, h)) for s, h in sorted(hours.items())]
+    taken = taken_of(resource, min(b[1] for b in busy), max(b[2] for b in busy), now=now)
+    return [datetime.fromtimestamp(s, UTC) for s, begins, ends in busy if taken.free(begins, ends)]
+
+
+def busy_period(starts_at: int, ends_at: int, hours: planning.Hours) -> tuple[int, int]:
+    """A period with the buffers of its opening hours, which may reach beyond these."""
+    return starts_at - hours.buffer_before_minutes * 60, ends_at + hours.buffer_after_minutes * 60
+
+
+@dataclass(slots=True)
+class Busy:
+    """When one number is taken, in seconds. Occupancies of a number never overlap."""
+
+    begins: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    def free(self, begins: int, ends: int) -> bool:
+        at = bisect_right(self.ends, begins)
+        return at == len(self.begins) or self.begins[at] >= ends
+
+
+@dataclass(slots=True)
+class Taken:
+    """When what a resource takes for itself is taken: numbers it needs, and pools of others."""
+
+    needed: list[Busy]
+    pools: list[list[Busy]]
+
+    def free(self, begins: int, ends: int) -> bool:
+        """Whether all that is needed is free, and one of each pool.
+
+        Where pools share members this may be too hopeful: who books is told.
+        """
+        return all(one.free(begins, ends) for one in self.needed) and all(
+            any(one.free(begins, ends) for one in pool) for pool in self.pools
+        )
+
+
+_OCCUPIED = f"""
+    SELECT n.pool_id, n.number, extract(epoch FROM lower(o.period))::bigint,
+           extract(epoch FROM upper(o.period))::bigint
+    FROM (
+        SELECT NULL::uuid AS pool_id, own.number FROM unnest(%s::bigint[]) AS own (number)
+        UNION ALL
+        SELECT m.pool_id, r.number FROM bookings_poolmember m
+        JOIN bookings_resource r ON r.id = m.resource_id
+        WHERE m.pool_id = ANY(%s::uuid[]) AND r.is_active AND NOT r.number = ANY(%s::bigint[])
+    ) n
+    LEFT JOIN bookings_occupancy o
+      ON int8range(o.resource_number, o.resource_number, '[]') = int8range(n.number, n.number, '[]')
+     AND o.period && tstzrange(to_timestamp(%s), to_timestamp(%s), '[)')
+     AND {IS_LIVE}
+    ORDER BY 2, 3
+"""  # noqa: S608  constant text
+
+
+def taken_of(resource: Resource, since: int, until: int, *, now: datetime) -> Taken:
+    """When what a resource takes is taken, holds past their deadline left out; one statement."""
+    own = [resource.number, *resource.parts] if resource.exclusive else list(resource.parts)
+    by_number: dict[tuple[uuid.UUID | None, int], Busy] = defaultdict(Busy)
+    with prepared_cursor() as cursor:
+        cursor.execute(_OCCUPIED, [own, resource.pools, own, since, until, now])
+        for pool_id, number, begins, ends in cursor.fetchall():
+            busy = by_number[pool_id, number]
+            if begins is not None:
+                busy.begins.append(begins)
+                busy.ends.append(ends)
+    return Taken(
+        needed=[busy for (pool_id, _), busy in by_number.items() if pool_id is None],
+        pools=[
+            [busy for (pool_id, _), busy in by_number.items() if pool_id == pool]
+            for pool in resource.pools
+        ],
+    )
+
+
+def _windows(resource: Resource, start: int, end: int) -> list[planning.Window]:
+    since = datetime.fromtimestamp(start, UTC).date() - planning.REACH
+    rules = rules_of([resource], since=since)[resource.pk]
+    return planning.windows(rules.versions, rules.closures, rules.extras, start=start, end=end)
+
+
+def _starts(window: planning.Window, lasts: int, grid: int, first: int, last: int) -> Iterable[int]:
+    """The starts in a window, on its grid, of what lasts so long, from ``first`` to ``last``."""
+    steps = max(0, -(-(first - window.opens_at) // grid))
+    return range(window.opens_at + steps * grid, min(window.closes_at - lasts, last) + 1, grid)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

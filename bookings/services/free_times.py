@@ -1,0 +1,158 @@
+"""Slots of times that somebody chose: made when they are booked, inside the caller's transaction (B1)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from audit.errors import NotFound
+from audit.sql import update_rows
+from bookings import locks, planning, selectors
+from bookings import selectors_free_times as free_times
+from bookings.errors import NotOffered, SlotGone
+from bookings.lifecycle import SlotStatus
+from bookings.models import Resource, Slot
+
+AHEAD = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class FreeTime:
+    """A time of a resource that is booked at free times."""
+
+    resource_id: uuid.UUID
+    starts_at: datetime
+    minutes: int
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(minutes=self.minutes)
+
+
+def named(wanted: uuid.UUID | FreeTime) -> str:
+    """What a log says of it."""
+    if isinstance(wanted, uuid.UUID):
+        return str(wanted)
+    return f"{wanted.resource_id} {wanted.starts_at.isoformat()} {wanted.minutes}"
+
+
+def lock(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datetime) -> Slot:
+    """Lock the slot that somebody wants; that of a free time is made if it is not there.
+
+    Raises:
+        NotOffered, SlotGone: see :func:`make_slot`.
+        NotFound: the organisation has no such slot or resource.
+    """
+    if isinstance(wanted, uuid.UUID):
+        return locks.slot(wanted, organization_id=organization_id)
+    resource = selectors.resources(organization_id).filter(pk=wanted.resource_id).first()
+    if resource is None:
+        raise NotFound("There is no such resource.")
+    if wanted.starts_at > now + AHEAD:
+        raise NotOffered("This is too far ahead for anybody to know.")
+    ends_at = wanted.starts_at + wanted.length
+    return make_slot(resource, wanted.starts_at, ends_at, now=now)
+
+
+def make_slot(resource: Resource, starts_at: datetime, ends_at: datetime, *, now: datetime) -> Slot:
+    """The locked slot of a free time; whether what it takes is free, its hold will say.
+
+    Raises:
+        NotOffered: outside of the opening hours, off the grid, or of another length.
+        SlotGone: it has started, or this very time was closed.
+    """
+    free_times.check_length(resource, ends_at - starts_at)
+    if starts_at <= now:
+        raise SlotGone("This time has already begun.")
+    (hours,) = free_times.hours_at(resource, [(starts_at, ends_at)])
+    if hours is None:
+        raise NotOffered(
+            f"{resource.name} is closed then, or does not start at that time. Choose one of its"
+            " free times."
+        )
+    (slot,) = make_slots(resource, [(starts_at, ends_at)], [hours]).values()
+    return slot
+
+
+def make_slots(
+    resource: Resource, periods: Sequence[free_times.Period], hours: Sequence[planning.Hours]
+) -> dict[free_times.Period, Slot]:
+    """Lock the slots of some periods of a resource, made where there are none; by period.
+
+    Two who want the same time at once get the same slot, one after the other: the second waits
+    for the first. A slot that nobody is in follows the hours as they are now.
+
+    Args:
+        hours: the opening hours of each period.
+
+    Raises:
+        SlotGone: the slots of these times were closed just now.
+    """
+    wanted = {_utc(period): its for period, its in zip(periods, hours, strict=True)}
+    if not wanted:
+        return {}
+    Slot.objects.bulk_create(
+        [_slot(resource, period, wanted[period]) for period in sorted(wanted)],
+        ignore_conflicts=True,
+    )
+    starts = [starts_at for starts_at, _ in wanted]
+    there = Slot.objects.filter(resource=resource, starts_at__in=starts).exclude(
+        status=SlotStatus.LEGACY
+    )
+    ids = [
+        pk
+        for pk, *period in there.values_list("pk", "starts_at", "ends_at")
+        if tuple(period) in wanted
+    ]
+    found = {(s.starts_at, s.ends_at): s for s in locks.slots(ids)}
+    if set(found) != set(wanted):
+        raise SlotGone("This time was changed just now. Look again.")
+    _follow(found, wanted)
+    return {period: found[_utc(period)] for period in periods}
+
+
+FOLLOWING = ("busy_from", "busy_until", "max_bookings", "max_units")
+
+
+def _follow(
+    found: dict[free_times.Period, Slot], wanted: dict[free_times.Period, planning.Hours]
+) -> None:
+    """Give slots that nobody is in the buffers and limits of today's hours."""
+    changed = []
+    for period, slot in found.items():
+        if slot.taken_bookings or slot.source != Slot.Source.FREE:
+            continue
+        fresh = _slot(slot.resource, period, wanted[period])
+        if any(getattr(slot, name) != getattr(fresh, name) for name in FOLLOWING):
+            for name in FOLLOWING:
+                setattr(slot, name, getattr(fresh, name))
+            changed.append(slot)
+    update_rows(Slot, FOLLOWING, [[s.pk, *(getattr(s, n) for n in FOLLOWING)] for s in changed])
+
+
+def _slot(resource: Resource, period: free_times.Period, hours: planning.Hours) -> Slot:
+    starts_at, ends_at = period
+    slot = Slot.at(
+        resource,
+        starts_at,
+        ends_at,
+        max_bookings=1,
+        max_units=hours.max_units,
+        source=Slot.Source.FREE,
+    )
+    slot.busy_from = starts_at - timedelta(minutes=hours.buffer_before_minutes)
+    slot.busy_until = ends_at + timedelta(minutes=hours.buffer_after_minutes)
+    return slot
+
+
+def _utc(period: free_times.Period) -> free_times.Period:
+    return period[0].astimezone(UTC), period[1].astimezone(UTC)
+
+
+def drop_empty(slots: Sequence[Slot]) -> None:
+    """Remove locked slots of free times that were made for nobody, as something is in their way."""
+    empty = [s.pk for s in slots if s.source == Slot.Source.FREE and not s.taken_bookings]
+    if empty:
+        Slot.objects.filter(pk__in=empty, bookings__isnull=True).delete()
