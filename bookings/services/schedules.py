@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils.timezone import localtime
 
@@ -412,6 +412,9 @@ def _check(row: ScheduleRule | ScheduleException, *links: str) -> None:
         row.clean_fields(exclude=links)
         row.validate_constraints(exclude={"schedule"})
     except ValidationError as error:
+        # Django takes a database that is away for a constraint that is violated: ask it again.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
         raise Invalid(" ".join(error.messages), errors=error.message_dict) from error
 
 
@@ -564,7 +567,9 @@ def _apply(
             _only(plan, known)
     affected = _affected(plans)
     if seen is not None and seen != fingerprint(plans, [b.pk for b in affected]):
-        raise PlanChanged("Something was booked, changed or has started meanwhile: look at it again.")
+        raise PlanChanged(
+            "Something was booked, changed or has started meanwhile: look at it again."
+        )
     for plan in plans:
         slot_rows.create(plan.resource, plan.create)
     slot_rows.change([pair for plan in plans for pair in plan.change])
@@ -576,7 +581,7 @@ def _apply(
         there.id
         for plan in plans
         for there, limits in plan.change
-        if (limits.max_bookings, limits.max_units) > (there.max_bookings, there.max_units)
+        if limits.max_bookings > there.max_bookings or limits.max_units > there.max_units
     ] + [there.id for plan in plans for there in plan.revive]
     if roomier:
         signals.seats_released.send(Slot, slot_ids=sorted(set(roomier)), now=now)
