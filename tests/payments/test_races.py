@@ -811,10 +811,11 @@ def test_checkouts_of_the_same_slots_in_opposite_order_all_get_through():
 def test_control_slots_locked_in_the_order_of_the_cart_end_in_a_deadlock(monkeypatch):
     one, other = crossing_orders()
     both_have_one = threading.Barrier(2)
+    backwards = [True, False]
     original = booking_locks.slots
 
     def in_order_of_the_cart(ids):
-        first, *rest = ids.order_by("created_at")
+        first, *rest = sorted(ids, reverse=backwards.pop())
         locked = original([first])
         both_have_one.wait(10)
         return locked + [slot for slot_id in rest for slot in original([slot_id])]
