@@ -75,13 +75,12 @@ def rules_of(
 def version_for(booking: Booking) -> Schedule | None:
     """The version that was in force for a booking's slot when the booking was made (B1)."""
     slot = booking.slot
-    day = localtime(slot.starts_at, zoneinfo.ZoneInfo(slot.resource.time_zone)).date()
-    return (
-        _versions([slot.resource_id], at=booking.created_at)
-        .filter(valid_from__lte=day)
-        .order_by("-number")
-        .first()
-    )
+    for version in _versions([slot.resource_id], at=booking.created_at).order_by("-number"):
+        # The day is that of the version's own zone, also when the resource has moved since.
+        day = localtime(slot.starts_at, zoneinfo.ZoneInfo(version.time_zone)).date()
+        if version.valid_from <= day:
+            return version
+    return None
 
 
 def exceptions_for(booking: Booking) -> list[ScheduleException]:

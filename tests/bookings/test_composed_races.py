@@ -280,10 +280,13 @@ def test_a_whole_that_is_linked_while_its_part_is_put_together_follows():
     assert_consistent()
 
 
-class Moment:
+class _Moment:
     @staticmethod
     def reached():
         """A point of the first actor's work that has no name of its own."""
+
+
+MOMENT: Any = _Moment
 
 
 def test_the_same_right_before_the_court_is_put_together(monkeypatch):
@@ -292,11 +295,11 @@ def test_the_same_right_before_the_court_is_put_together(monkeypatch):
     (book,) = holds(slot_of(hall))
     book()
     relink = resources._relink
-    monkeypatch.setattr(resources, "_relink", lambda *args: (Moment.reached(), relink(*args)))
+    monkeypatch.setattr(resources, "_relink", lambda *args: (MOMENT.reached(), relink(*args)))
 
     outcomes = interleave(
         lambda: compose(court, parts=[corner]),
-        after=(Moment, "reached"),
+        after=(MOMENT, "reached"),
         second=lambda: compose(hall, parts=[court]),
     )
 

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.errors import Invalid, NotFound
 from bookings import selectors_schedules, signals
 from bookings.errors import PlanChanged, SlotGone
-from bookings.models import Schedule, Slot
+from bookings.models import Booking, Schedule, Slot
 from bookings.services import bookings, schedules
 from bookings.services import slots as slot_services
 from payments.services import checkout
@@ -161,24 +161,36 @@ def test_slots_that_fit_stay_the_same_rows(court):
     assert_follows(court)
 
 
-def test_capacity_is_raised_and_the_seats_are_told_of(court):
-    full = slot_at(court, TOMORROW, 9)
-    booked(full, units=3)
-    told: list[object] = []
+@pytest.fixture
+def released():
+    """The slots of which it was told that they have room."""
+    told: set[object] = set()
 
     def listen(sender, slot_ids, **kwargs):
-        told.extend(slot_ids)
+        told.update(slot_ids)
 
     signals.seats_released.connect(listen)
-    try:
-        change(court, rule(max_bookings=5, max_units=9))
-    finally:
-        signals.seats_released.disconnect(listen)
+    yield told
+    signals.seats_released.disconnect(listen)
+
+
+def test_capacity_is_raised_and_the_seats_are_told_of(court, released):
+    full = slot_at(court, TOMORROW, 9)
+    booked(full, units=3)
+
+    change(court, rule(max_bookings=5, max_units=9))
 
     assert {(s.max_bookings, s.max_units) for s in slots(court)} == {(5, 9)}
-    assert set(told) == {s.pk for s in slots(court)}
+    assert released == {s.pk for s in slots(court)}
     booked(full, units=6)
     assert_follows(court)
+
+
+@pytest.mark.parametrize(("limits", "told"), [((2, 9), True), ((9, 2), True), ((2, 2), False)])
+def test_seats_are_told_of_when_either_limit_was_raised(court, released, limits, told):
+    change(court, rule(max_bookings=limits[0], max_units=limits[1]))
+
+    assert released == ({s.pk for s in slots(court)} if told else set())
 
 
 def test_capacity_is_lowered_but_never_below_what_is_taken(court):
@@ -353,13 +365,13 @@ def of_zone(resource):
     )
 
 
-def move_to_zone(resource, zone, **kwargs):
+def move_to_zone(resource, zone, *, now=NOW, **kwargs):
     return schedules.move_to_zone(
         resource_id=resource.pk,
         organization_id=resource.organization_id,
         time_zone=zone,
         actor=STAFF,
-        now=NOW,
+        now=now,
         **kwargs,
     )
 
@@ -460,6 +472,19 @@ def test_what_was_in_force_when_a_booking_was_made_can_be_shown(court):
     versions = [selectors_schedules.version_for(b) for b in (early, late, later_day)]
 
     assert [v.number for v in versions if v] == [1, 2, 3]
+
+
+def test_what_was_in_force_stays_so_when_the_resource_moves_to_where_it_is_the_next_day():
+    resource = room()
+    change(resource, rule(until_time=time(0)), now=NOW)
+    change(resource, rule(), valid_from=TODAY + 5 * DAY, now=NOW + timedelta(hours=1))
+    late = booked(slot_at(resource, TODAY + 4 * DAY, 23), now=NOW + timedelta(hours=2))
+    assert selectors_schedules.version_for(late).number == 1
+
+    move_to_zone(resource, "Asia/Tokyo", now=NOW + timedelta(hours=3))
+
+    again = Booking.objects.select_related("slot__resource").get(pk=late.pk)
+    assert selectors_schedules.version_for(again).number == 1
 
 
 def test_a_version_of_no_rules_closes_and_who_made_it_is_named(court):
