@@ -22,8 +22,8 @@ from audit.errors import Unavailable
 from bookings import codes, signals
 from bookings.models import Booking, CheckInCode, Pool, PoolMember, Proposal, Resource
 from bookings.services import bookings, check_in, resources
-from bookings.services.free_times import FreeTime
 from bookings.services import reschedule as proposals
+from bookings.services.free_times import FreeTime
 from payments import files
 from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
@@ -324,14 +324,14 @@ def booking_a_free_time():
     """An overdue hold is in the way, and the slot is made."""
     court = priced(mode="free_times", exclusive=True, time_zone="UTC")
     f.open_hours(court)
-    start = f.soon(48)
+    start = f.soon(48).replace(hour=12)
     past = timezone.now() - timedelta(minutes=16)
-    free_time(court, start, now=past)
-    return lambda: free_time(court, start + timedelta(minutes=30))
-
-
-def free_time(court, start, now=None):
+    free_time(customer_of(court), court, start, now=past)
     customer = customer_of(court)
+    return lambda: free_time(customer, court, start + timedelta(minutes=30))
+
+
+def free_time(customer, court, start, now=None):
     return carts.add_item(
         organization=customer.organization,
         customer=customer,
