@@ -99,6 +99,7 @@ class AllSeries(OrganizationView):
                 all_or_nothing=everything is not False,
                 note=note,
                 overriding=overriding,
+                may_approve=self.viewer.may("payments.approve_carttransaction"),
                 actor=actor,
                 now=now,
             )

@@ -131,6 +131,7 @@ def order_of(
     note: str,
     now: datetime,
     staff: Actor | None = None,
+    may_approve: bool = False,
 ) -> CartTransaction:
     """Request held bookings that never were in a cart; see :func:`order`."""
     items = [CartItem(organization_id=organization.pk, booking=b, created_at=now) for b in bookings]
@@ -143,6 +144,7 @@ def order_of(
         now=now,
         new_items=True,
         staff=staff,
+        may_approve=may_approve,
     )
 
 
@@ -177,6 +179,7 @@ def order(
     now: datetime,
     new_items: bool = False,
     staff: Actor | None = None,
+    may_approve: bool = False,
 ) -> CartTransaction:
     """Freeze the prices of items whose bookings are held and locked, and request them.
 
@@ -184,6 +187,7 @@ def order(
         new_items: they are not in the database yet.
         staff: who makes this for the customer; then what is free or paid on arrival needs no
             approval but theirs.
+        may_approve: they may approve orders, and so what needs approval, too.
     """
     policy = selectors.policy_of(organization)
     rules = selectors.price_rules(i.booking.slot.resource_id for i in items)
@@ -225,7 +229,8 @@ def order(
             )
         ]
     )
-    if staff is not None and method != PaymentMethod.PAY_NOW:
+    approved = may_approve or not any(b.slot.resource.needs_approval for b in bookings)
+    if staff is not None and approved and method != PaymentMethod.PAY_NOW:
         decisions.approve_locked(made, bookings, actor=staff, now=now, reason="booked by staff")
     elif _at_once(method, policy, bookings):
         decisions.approve_locked(

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from audit.context import Actor, audited
-from audit.errors import Invalid, NotFound
+from audit.errors import Forbidden, Invalid, NotFound
 from audit.observability.operations import operation
 from bookings import rules
 from bookings import transitions as booking_transitions
@@ -48,19 +48,22 @@ def book_for(
     payment_method: str,
     note: str = "",
     overriding: str = "",
+    may_approve: bool = False,
     actor: Actor,
     now: datetime,
 ) -> CartTransaction:
     """Book one slot for a customer, who hears of it by mail if there is an address.
 
-    What is free or paid on arrival is confirmed at once: that staff make it is the approval. What
-    is paid in advance waits for its proof, as after a checkout. Nobody approves their own order:
+    What is free or paid on arrival is confirmed at once: that staff make it is the approval,
+    unless the resource needs one that they may not give. What is paid in advance waits for its
+    proof, as after a checkout. Nobody approves their own order:
     staff who book for themselves get what any customer gets.
 
     Args:
         slot_id: a slot, or the free time for which one is made.
         customer: of this organisation, or somebody new, who becomes one.
         overriding: why the resource's booking rules do not count this time; empty: they do.
+        may_approve: whether the actor may approve orders.
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``; no reason helps.
@@ -69,6 +72,7 @@ def book_for(
         MethodNotOffered: the organisation is not paid that way.
         Invalid: units, note, reason or the new customer's data cannot be used.
         NotFound: the organisation has no such slot, or the customer is another one's.
+        Forbidden: nobody goes beyond the rules for themselves.
     """
     check_units(units)
     checkout.check_note(note)
@@ -80,6 +84,7 @@ def book_for(
     ):
         slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         person = customer_in(organization, customer)
+        check_not_own(overriding, actor, person)
         if not overriding:
             rules.check_new([slot], person, now=now)
         booking = booking_transitions.hold(
@@ -97,6 +102,7 @@ def book_for(
             note=note,
             now=now,
             staff=approver(actor, person),
+            may_approve=may_approve,
         )
         op.rows = 3
     return made
@@ -108,6 +114,12 @@ def check_overriding(reason: str) -> str:
     if len(reason) > LONGEST_REASON:
         raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="overriding")
     return reason
+
+
+def check_not_own(overriding: str, actor: Actor, customer: Customer) -> None:
+    """Raise Forbidden if staff would go beyond the rules for themselves."""
+    if overriding and actor.id is not None and customer.user_id == actor.id:
+        raise Forbidden("Ask a colleague: nobody goes beyond the rules for themselves.")
 
 
 def reason_of(overriding: str) -> str:

@@ -179,6 +179,7 @@ def book_series(
     all_or_nothing: bool,
     note: str = "",
     overriding: str = "",
+    may_approve: bool = False,
     actor: Actor,
     now: datetime,
 ) -> Made:
@@ -190,6 +191,7 @@ def book_series(
     Args:
         all_or_nothing: book every date, or none; else those that are free.
         overriding: why the booking rules do not count this time; staff only, empty: they do.
+        may_approve: whether staff who book for a customer may approve orders.
 
     Raises:
         SeriesNotFree: a date is not free and all are wanted, or none is. ``dates`` says what there
@@ -208,6 +210,7 @@ def book_series(
         audited(actor, reason=desk.reason_of(overriding) if overriding else REASON),
     ):
         person = desk.customer_in(organization, customer)
+        desk.check_not_own(overriding, actor, person)
         resource = _resource(organization, wish.resource_id)
         length = _length(resource, wish)
         dates = _look(resource, wish, length, overriding=bool(overriding), now=now)
@@ -247,6 +250,7 @@ def book_series(
             note=note,
             now=now,
             staff=desk.approver(actor, person),
+            may_approve=may_approve,
         )
         op.rows = 2 + 2 * len(bookings)
     return Made(series, made, dates)

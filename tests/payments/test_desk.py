@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from audit.errors import Invalid, NotFound
+from audit.errors import Forbidden, Invalid, NotFound
 from audit.models import OutboxEvent
 from bookings.errors import (
     ResourceTaken,
@@ -79,14 +79,25 @@ def test_what_staff_book_to_be_paid_on_arrival_is_confirmed_at_once(staff, custo
     assert_consistent()
 
 
-def test_what_is_free_is_confirmed_even_where_customers_wait_for_approval(staff, customer):
+def test_what_needs_approval_is_confirmed_by_who_may_approve_and_waits_otherwise(staff, customer):
     f.PolicyFactory(organization=staff.organization, confirms_free=False)
     free = f.ResourceFactory(organization=staff.organization, needs_approval=True)
 
-    order = book_for(staff, customer, f.make_slot(free))
+    waiting = book_for(staff, customer, f.make_slot(free))
+    later = f.make_slot(free, starts_at=f.soon(50))
+    order = book_for(staff, customer, later, may_approve=True)
 
+    assert (waiting.payment_method, waiting.status) == ("free", "pending")
     assert (order.payment_method, order.status) == ("free", "approved")
     assert_consistent()
+
+
+def test_nobody_goes_beyond_the_rules_for_themselves(staff, resource):
+    me = f.CustomerFactory(organization=staff.organization, user=staff.user)
+
+    with refusal(Forbidden):
+        book_for(staff, me, f.make_slot(resource), overriding="I want it.")
+    assert not Booking.objects.exists()
 
 
 def test_what_is_paid_in_advance_waits_for_its_proof_and_the_customer_is_told_how(

@@ -42,6 +42,7 @@ from payments.selectors import policy_of
 from payments.services import desk
 
 ADD_CUSTOMER = "bookings.add_customer"
+APPROVE = "payments.approve_carttransaction"
 ROUTE = "POST admin/calendar/book"
 SEND = "book"
 # What is the same booking when it is sent again.
@@ -187,6 +188,7 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
             payment_method=said["method"],
             note=said["note"],
             overriding=said["reason"] if said["anyway"] else "",
+            may_approve=may(at.user, APPROVE, at.organization.pk),
             actor=staff_actor(request),
             now=now,
         )
