@@ -36,9 +36,10 @@ def propose(booking, slot, *, actor=None, now=None, **kwargs) -> Proposal:
 
 def answer(service, booking, *, actor=None, now=None, **kwargs) -> Booking:
     kwargs.setdefault("organization_id", booking.organization_id)
-    return service(
+    answered: Booking = service(
         booking_id=booking.pk, actor=actor or own(booking), now=now or timezone.now(), **kwargs
     )
+    return answered
 
 
 def accept(booking, **kwargs):

@@ -7,8 +7,11 @@ moment does the harm when locks, triggers and constraints are taken away.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.db import OperationalError
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.errors import DomainError, StaleVersion
@@ -306,7 +309,7 @@ def test_moving_and_approving_an_order_do_not_lock_each_other_out():
         f.submit_proof(made)
 
         outcomes = race(
-            moving(found[0], new), lambda m=made, s=member: f.approve(m, s), moving(found[2], newer)
+            moving(found[0], new), partial(f.approve, made, member), moving(found[2], newer)
         )
 
         assert lost(outcomes) == []
@@ -330,25 +333,38 @@ def test_deadlines_follow_two_moves_of_one_order_at_once():
     assert_consistent()
 
 
-def test_a_move_that_holds_only_its_own_booking_would_meet_an_approval_head_on(monkeypatch):
-    """Why ``paid_together`` is locked: the approval waits for the moved one, and it for the rest."""
+def a_move_of_the_last_while_all_are_approved():
     made, found, *_rest, member = order(2)
+    f.PolicyFactory(organization=made.organization, proof_required=False)
     near = f.make_slot(found[0].slot.resource, starts_at=f.soon(3))
-    held = []
-    original = locks.paid_together
-    monkeypatch.setattr(
-        reschedule.locks, "paid_together", lambda ids: held.append(ids) or original(ids)
-    )
-    policy = made.organization
-    f.PolicyFactory(organization=policy, proof_required=False)
-
     outcomes = interleave(
         moving(found[1], near), after=BEFORE_A_MOVE, second=lambda: f.approve(made, member)
     )
+    return found, outcomes
+
+
+def test_an_approval_waits_for_a_move_that_holds_all_that_is_paid_together():
+    found, outcomes = a_move_of_the_last_while_all_are_approved()
 
     assert lost(outcomes) == []
-    assert held
     assert [place(b)[1] for b in found] == ["confirmed"] * 2
+    assert_consistent()
+
+
+def test_control_a_move_that_holds_only_its_own_booking_ends_in_a_deadlock(monkeypatch):
+    """The approval has the first and waits for the second; the deadline wants the first."""
+    original, calls = locks.paid_together, []
+
+    def alone_at_first(ids):
+        calls.append(ids)
+        return Q(pk__in=ids) if len(calls) == 1 else original(ids)
+
+    monkeypatch.setattr(locks, "paid_together", alone_at_first)
+    _found, outcomes = a_move_of_the_last_while_all_are_approved()
+
+    (victim,) = lost(outcomes)
+    assert isinstance(victim, OperationalError)
+    assert "deadlock" in str(victim)
     assert_consistent()
 
 
@@ -501,9 +517,10 @@ def test_an_answer_and_a_cancelled_order_leave_no_seat_behind():
 
         outcomes = race(
             accepting(found[0]),
-            lambda m=made: decisions.cancel(
-                transaction_id=m.pk,
-                organization_id=m.organization_id,
+            partial(
+                decisions.cancel,
+                transaction_id=made.pk,
+                organization_id=made.organization_id,
                 actor=f.SYSTEM,
                 reason="closed",
                 now=timezone.now(),
