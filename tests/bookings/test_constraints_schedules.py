@@ -70,10 +70,6 @@ class World:
         self.booking = f.hold(
             self.customer, f.make_slot(self.again(self.hall), starts_at=f.soon(99))
         )
-        self.series = Series.objects.create(
-            customer=self.customer, resource=self.hall, starts_at=f.soon(), ends_at=f.soon() + HOUR,
-            times=3, created_at=now(), **common,
-        )  # fmt: skip
 
     def exclusive(self) -> Any:
         return f.ResourceFactory(organization=self.organization, exclusive=True)
@@ -81,6 +77,12 @@ class World:
     def again(self, resource: Any) -> Any:
         """A resource with its parts and pools, which triggers keep, as they are now."""
         return type(resource).objects.get(pk=resource.pk)
+
+    def series(self) -> Series:
+        return Series.objects.create(
+            customer=self.customer, resource=self.hall, starts_at=f.soon(), ends_at=f.soon() + HOUR,
+            times=3, created_at=now(), organization=self.organization,
+        )  # fmt: skip
 
     def proposed(self) -> Proposal:
         """A proposal for a confirmed booking, which a hold stands for."""
@@ -165,7 +167,7 @@ CLAIMS = {
     "bookings_schedulerule_weekdays_are_days": lambda w: copy(
         w.rule, id=new_id(), weekdays=[1, 8]
     ),
-    "bookings_series_makes_sense": lambda w: change(w.series, times=101),
+    "bookings_series_makes_sense": lambda w: change(w.series(), times=101),
     "bookings_slot_source_is_known": lambda w: change(w.hall_slot, source="magic"),
     "bookings_slot_with_people_has_what_it_needs": come_in_without_a_room,
     # Claims of triggers, which are not among the models' constraints.
@@ -182,7 +184,7 @@ CLAIMS = {
     "bookings_schedulerule_is_written_once": lambda w: change(w.rule, slot_minutes=30),
     "bookings_scheduleexception_is_written_once": lambda w: change(w.exception, name="Maybe Day"),
     "bookings_series_stays_in_its_organization": lambda w: change(
-        w.series, customer_id=f.CustomerFactory().pk
+        w.series(), customer_id=f.CustomerFactory().pk
     ),
 }  # fmt: skip
 
