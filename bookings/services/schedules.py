@@ -224,8 +224,8 @@ def change_schedule(
             created_at=now,
             created_by=actor.label[:200],
         )
-        for rule in rules:
-            rule.schedule = made
+        for rule, key in zip(_in_order(rules), _keys(rules), strict=True):
+            rule.pk, rule.schedule = key, made
         ScheduleRule.objects.bulk_create(rules)
         done = _apply([resource], seen=seen, now=now)
         op.rows = 1 + len(rules) + _rows(done)
@@ -307,7 +307,8 @@ def add_exceptions(
         found = _still_there(organization_id, withdraw)
         resources = _resources_of(organization_id, [*exceptions, *found])
         _withdraw(found, now=now)
-        for exception in exceptions:
+        for exception, key in zip(exceptions, _keys(exceptions), strict=True):
+            exception.pk = key
             exception.organization_id = organization_id
             exception.created_at = now
             _check(exception, "id", "organization", "resource")
@@ -439,9 +440,20 @@ def _draft(
         valid_from=valid_from,
         time_zone=resource.time_zone,
         hours=tuple(
-            selectors_schedules.hours(r, r.weekdays, r.valid_from, r.valid_until) for r in rules
+            selectors_schedules.hours(r, r.weekdays, r.valid_from, r.valid_until)
+            for r in _in_order(rules)
         ),
     )
+
+
+def _in_order(rules: Iterable[ScheduleRule]) -> list[ScheduleRule]:
+    """Rules as they will be read when they are saved; the first counts where two say the same."""
+    return sorted(rules, key=lambda rule: rule.from_time)
+
+
+def _keys(rows: Sequence[object]) -> list[uuid.UUID]:
+    """As many new keys, in the order in which they are read; those of one moment have none."""
+    return sorted(uuid7() for _ in rows)
 
 
 def _of(resource: Resource, exceptions: Iterable[ScheduleException]) -> list[ScheduleException]:
@@ -618,8 +630,8 @@ def _copy_versions(resource: Resource, today: date, *, actor: Actor, now: dateti
             created_by=actor.label[:200],
         )
         rules = list(old.rules.all())
-        for rule in rules:
-            rule.pk, rule.schedule = uuid7(), made
+        for rule, key in zip(rules, _keys(rules), strict=True):
+            rule.pk, rule.schedule = key, made
             rule._state.adding = True
         ScheduleRule.objects.bulk_create(rules)
 
