@@ -63,8 +63,7 @@ def _end_empty_transactions(
         undecided = [t for t in empty if not t.decided_at]
         if undecided:
             transitions.move(undecided, move, ended_at=now, decision_reason=reason)
-        for transaction in empty:
-            transitions.decide_proofs(transaction, "reject")
+        transitions.decide_proofs(empty, "reject")
 
 
 def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:

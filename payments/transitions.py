@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -141,8 +141,9 @@ def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:
     }
 
 
-def decide_proofs(transaction: CartTransaction, name: str) -> int:
-    """Accept or reject the proofs that wait for this decision."""
-    return Proof.objects.filter(transaction=transaction, status=ProofStatus.SUBMITTED).update(
+def decide_proofs(transactions: Iterable[CartTransaction], name: str) -> int:
+    """Accept or reject the proofs that wait for the decision of these."""
+    ids = [t.pk for t in transactions]
+    return Proof.objects.filter(transaction__in=ids, status=ProofStatus.SUBMITTED).update(
         status=PROOF.target(name)
     )

@@ -79,7 +79,7 @@ def approve_locked(
     if found.payment_method == PaymentMethod.PAY_NOW:
         changes |= {"payment_status": PaymentStatus.PAID, "paid_at": now}
     transitions.move([found], "approve", **changes)
-    accepted = transitions.decide_proofs(found, "accept")
+    accepted = transitions.decide_proofs([found], "accept")
     outbox.emit_many([notices.to_customer("transaction.approved", found, pending)])
     return 1 + 3 * len(pending) + accepted
 
@@ -121,7 +121,7 @@ def reject(
         if found.payment_method == PaymentMethod.PAY_NOW:
             changes["payment_status"] = PaymentStatus.FAILED
         transitions.move([found], "reject", ended_at=now, **changes)
-        transitions.decide_proofs(found, "reject")
+        transitions.decide_proofs([found], "reject")
         outbox.emit_many(
             [notices.to_customer("transaction.rejected", found, pending, reason=reason)]
         )
