@@ -102,6 +102,8 @@ class DoesNotFit(DomainError):
         "bookings_poolmember_is_single",
         "bookings_poolneed_fits",
         "bookings_slot_matches_its_resource",
+        "bookings_slot_of_exclusive_takes_one",
+        "bookings_slot_offered_once",
     )
 
 

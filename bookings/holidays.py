@@ -21,6 +21,7 @@ from audit.errors import Invalid
 
 MAX_BYTES = 1_000_000
 MAX_EVENTS = 2_000
+MAX_HOLIDAYS = 1_000  # after what is repeated was expanded
 MAX_DAYS = 366
 NAME_LENGTH = 200
 UID_LENGTH = 255
@@ -87,6 +88,8 @@ def read(data: bytes, *, first_day: date, last_day: date) -> Read:
             skipped.append(Skipped(name, first, str(reason)))
         else:
             holidays |= {holiday.uid: holiday for holiday in found}
+        if len(holidays) > MAX_HOLIDAYS:
+            raise _invalid(f"The file has more than {MAX_HOLIDAYS} holidays; take fewer years.")
     in_order = sorted(holidays.values(), key=lambda h: (h.first_day, h.last_day, h.name, h.uid))
     return Read(in_order, skipped)
 

@@ -177,11 +177,13 @@ def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:
     return found
 
 
-def occupied(
-    slots: Sequence[Slot], numbers: Iterable[int]
-) -> dict[uuid.UUID, dict[int, uuid.UUID]]:
-    """For each slot, which of these numbers another slot takes at its time, and which slot."""
-    found: dict[uuid.UUID, dict[int, uuid.UUID]] = defaultdict(dict)
+Occupied = dict[int, set[uuid.UUID]]
+"""By number, the slots that take it."""
+
+
+def occupied(slots: Sequence[Slot], numbers: Iterable[int]) -> dict[uuid.UUID, Occupied]:
+    """For each slot, which of these numbers other slots take at its time, and which slots."""
+    found: dict[uuid.UUID, Occupied] = defaultdict(lambda: defaultdict(set))
     with prepared_cursor() as cursor:
         cursor.execute(
             _OCCUPIED,
@@ -193,7 +195,7 @@ def occupied(
             ],
         )
         for slot_id, number, rival_id in cursor.fetchall():
-            found[slot_id][number] = rival_id
+            found[slot_id][number].add(rival_id)
     return found
 
 
@@ -292,7 +294,11 @@ def slot_and_booking(
             break
         locked = slots(wanted | others)
         seen = {s.pk for s in locked}
-    found = bookings_where(condition) if together is None else bookings_alone(condition | together)
+    if together is None:
+        found = bookings_where(condition)
+    else:  # their ids first: no index serves one condition or the other
+        ids = set(Booking.objects.filter(together).order_by().values_list("pk", flat=True))
+        found = bookings_alone(Q(pk__in={*ids, booking_id}, organization_id=organization_id))
     for one in found:
         if one.pk == booking_id:
             return one

@@ -144,6 +144,13 @@ def instant(zone: ZoneInfo, day: date, at: time) -> int:
     return after
 
 
+def minutes(hours: Hours) -> int:
+    """How long a window is by the clock on the wall, 1 to 1440 minutes."""
+    start = hours.from_time.hour * 60 + hours.from_time.minute
+    until = hours.until_time.hour * 60 + hours.until_time.minute
+    return (until - start - 1) % 1440 + 1
+
+
 def version_on(versions: Iterable[Version], day: date) -> Version | None:
     """The version in force on a local day: the highest number that has begun, or None."""
     begun = [version for version in versions if version.valid_from <= day]

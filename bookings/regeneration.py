@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -98,16 +98,26 @@ class Plan:
         }
 
 
-def compare(resource: Resource, planned: Iterable[Planned], existing: Sequence[There]) -> Plan:
+def compare(
+    resource: Resource,
+    planned: Iterable[Planned],
+    existing: Sequence[There],
+    *,
+    is_open: Callable[[There], bool],
+) -> Plan:
     """What makes the slots of a resource follow its rules.
 
     Args:
         planned: what the rules say.
-        existing: its slots that start in the same time, made by the schedule or by hand. What
-            was made by hand and is not planned is left alone.
+        existing: its slots that start in the same time. What was made by hand and is not planned
+            is left alone.
+        is_open: whether a slot that was made with a booking, of a free time, lies in the hours.
     """
     by_time: dict[tuple[int, int], list[There]] = defaultdict(list)
+    free = [there for there in existing if there.source == Slot.Source.FREE]
     for there in existing:
+        if there.source == Slot.Source.FREE:
+            continue
         by_time[there.starts_at, there.ends_at].append(there)
     plan = Plan(resource)
     for wanted in planned:
@@ -123,6 +133,14 @@ def compare(resource: Resource, planned: Iterable[Planned], existing: Sequence[T
     for found in by_time.values():
         for there in found:
             _drop(plan, there)
+    offered = {(t.starts_at, t.ends_at) for t in existing if t.status != SlotStatus.LEGACY}
+    for there in free:
+        if not is_open(there):
+            _drop(plan, there)
+        elif there.status != SlotStatus.LEGACY:
+            plan.kept += 1
+        elif there.taken_bookings and (there.starts_at, there.ends_at) not in offered:
+            plan.revive.append(there)
     return plan
 
 
@@ -146,7 +164,7 @@ def _keep(plan: Plan, there: There, wanted: Planned) -> None:
 
 
 def _drop(plan: Plan, there: There) -> None:
-    if there.source != Slot.Source.SCHEDULE:
+    if there.source == Slot.Source.HAND:
         return
     if there.taken_bookings:
         if there.status != SlotStatus.LEGACY:

@@ -15,7 +15,8 @@ from django.utils.timezone import localtime
 from bookings import planning
 from bookings.models import Booking, Resource, Schedule, ScheduleException, ScheduleRule
 
-ONE_DAY = timedelta(days=1)
+# An exception of a day can reach a day further, and the day can be two behind that of UTC.
+REACH = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _exceptions(
     found = ScheduleException.objects.filter(
         Q(resource__in=[r.pk for r in resources]) | Q(resource__isnull=True),
         organization__in={r.organization_id for r in resources},
-        last_day__gte=since - ONE_DAY,
+        last_day__gte=since - REACH,
     ).order_by("created_at", "pk")
     if at is None:
         return found.filter(withdrawn_at__isnull=True)

@@ -20,10 +20,7 @@ from bookings.regeneration import Limits, There
 
 
 def read(ends: Mapping[uuid.UUID, int], *, start: int) -> dict[uuid.UUID, list[There]]:
-    """The slots of resources that start from ``start`` to the end given for each, in seconds.
-
-    Those made with a booking are left out: no schedule says anything about them.
-    """
+    """The slots of resources that start from ``start`` to the end given for each, in seconds."""
     found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ends}
     with connection.cursor() as cursor:
         cursor.execute(_READ, [list(ends), list(ends.values()), start])
@@ -42,7 +39,6 @@ _READ = """
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)
-    WHERE s.source <> 'free'
     ORDER BY s.starts_at, s.id
 """
 

@@ -182,7 +182,7 @@ def claim(slot: Slot, *, now: datetime, leaving: Slot | None = None) -> None:
     locks.take_in_turn(numbers)
     taken = _taken(slot, numbers, ignored)
     if taken:
-        make_room(locks.rivals(taken.values()), now=now)
+        make_room(locks.rivals(set().union(*taken.values())), now=now)
         taken = _taken(slot, numbers, ignored)
     picked = _choose(slot, pools, taken)
     if picked != slot.picked:
@@ -221,7 +221,7 @@ def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Domai
     taken = locks.occupied(empty, numbers)
     # Not those of the list itself: what we know of their counters would no longer be true.
     listed = {s.pk for s in slots}
-    rivals = {rival for found in taken.values() for rival in found.values()} - listed
+    rivals = {r for found in taken.values() for some in found.values() for r in some} - listed
     if rivals and (freed := locks.rivals(rivals)):
         make_room(freed, now=now)
         taken = locks.occupied(empty, numbers)
@@ -251,9 +251,9 @@ def _meet(slot: Slot, other: Slot) -> bool:
     return slot.busy_from < other.busy_until and other.busy_from < slot.busy_until
 
 
-def _taken(slot: Slot, numbers: Iterable[int], ignored: set[uuid.UUID]) -> dict[int, uuid.UUID]:
+def _taken(slot: Slot, numbers: Iterable[int], ignored: set[uuid.UUID]) -> locks.Occupied:
     found = locks.occupied([slot], numbers)[slot.pk]
-    return {number: rival for number, rival in found.items() if rival not in ignored}
+    return {number: left for number, rivals in found.items() if (left := rivals - ignored)}
 
 
 def pick(

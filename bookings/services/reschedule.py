@@ -269,6 +269,8 @@ def check_slot(booking: Booking, slot: Slot, *, actor: Actor, now: datetime) -> 
         raise BookingOver("This booking has started; ask the staff.")
     if slot.resource_id != booking.slot.resource_id:
         raise Invalid("Choose another time of the same; ask the staff for more.", field="slot")
+    if booking.status == BookingStatus.CONFIRMED and slot.resource.needs_approval:
+        raise BookingOver("It was approved for its time; ask the staff to move it.")
     rules.check_reschedule(booking, now=now)
     rules.check_time(slot.resource, slot.starts_at, now=now)
 

@@ -124,7 +124,7 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
     picks: dict[uuid.UUID, list[int]] = {}
     refused: list[Slot] = []
     for slot in slots:
-        taken = {n for n, rival in occupied[slot.pk].items() if rival not in ours}
+        taken = {n for n, rivals in occupied[slot.pk].items() if rivals - ours}
         for other, numbers_of_other in given:
             if other.busy_from < slot.busy_until and slot.busy_from < other.busy_until:
                 taken |= numbers_of_other

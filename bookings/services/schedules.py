@@ -10,13 +10,15 @@ from __future__ import annotations
 import copy
 import uuid
 import zoneinfo
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, Q
 from django.utils.timezone import localtime
 
@@ -35,12 +37,15 @@ from bookings.models import (
     ScheduleRule,
     Slot,
 )
-from bookings.regeneration import Plan, compare, fingerprint
+from bookings.regeneration import Plan, There, compare, fingerprint
 from bookings.selectors_schedules import Rules
 
 REGENERATE = "slots.regenerate"
+MOST_VERSIONS = 20  # the newest are those that count
 MOST_SLOTS = 100_000  # of one resource within its horizon: a slot each ten minutes for two years
 MOST_DAYS_AHEAD = 3_650
+LONGEST_EXCEPTION = timedelta(days=3_660)
+_FOREVER = 1 << 62
 MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 
 
@@ -319,7 +324,7 @@ def add_exceptions(
         if then == "cancel":
             done.cancelled = _cancel(done.affected, reason=reason, now=now)
         elif by is not None:
-            _move(done, by, now=now)
+            _move(done, by, reason=reason, now=now)
         op.rows = len(exceptions) + len(found) + _rows(done)
         op.note(**done.counts())
     return done
@@ -411,12 +416,20 @@ def _check(row: ScheduleRule | ScheduleException, *links: str) -> None:
     """Raise Invalid if a row, not saved, makes no sense; whether its links exist is not asked."""
     try:
         row.clean_fields(exclude=links)
-        row.validate_constraints(exclude={"schedule"})
     except ValidationError as error:
-        # Django takes a database that is away for a constraint that is violated: ask it again.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
         raise Invalid(" ".join(error.messages), errors=error.message_dict) from error
+    # The same as the constraints of the tables, which Django would ask the database for one by one.
+    if isinstance(row, ScheduleRule):
+        if row.valid_from and row.valid_until and row.valid_until < row.valid_from:
+            raise Invalid("The last day is not before the first.", field="valid_until")
+        return
+    if not row.first_day <= row.last_day <= row.first_day + LONGEST_EXCEPTION:
+        raise Invalid("The last day is not before the first.", field="last_day")
+    if (row.from_time is None) != (row.until_time is None):
+        raise Invalid("Give both hours, or none for whole days.", field="until_time")
+    extra = row.kind == ScheduleException.Kind.EXTRA
+    if extra and (row.resource_id is None or row.from_time is None):
+        raise Invalid("Extra hours need a resource and hours.", field="resource")
 
 
 def _rules(
@@ -508,19 +521,58 @@ def _plans(
     existing = slot_rows.read(ends, start=start)
     plans = []
     for resource in resources:
+        of, end = rules[resource.pk], ends[resource.pk]
         planned: list[planning.Planned] = []
+        hours: list[tuple[int, int]] = []
         if resource.mode == Resource.Mode.SLOTS:
-            of = rules[resource.pk]
-            planned = planning.plan(
-                of.versions, of.closures, of.extras, start=start, end=ends[resource.pk]
+            _check_size(resource, of)
+            planned = planning.plan(of.versions, of.closures, of.extras, start=start, end=end)
+            if resource.exclusive:  # whatever the rules said before it was
+                planned = [p._replace(max_bookings=1) if p.max_bookings > 1 else p for p in planned]
+        else:
+            hours = _joined(
+                planning.windows(of.versions, of.closures, of.extras, start=start, end=end)
             )
-        if len(planned) > MOST_SLOTS:
+        plans.append(
+            compare(resource, planned, existing[resource.pk], is_open=partial(_lies_in, hours))
+        )
+    return plans
+
+
+def _check_size(resource: Resource, rules: Rules) -> None:
+    """Raise Invalid if there could be far too many slots to plan them all.
+
+    Estimated from above: the rules of every version, on every day of the horizon they count on.
+    """
+    for version in rules.versions[-MOST_VERSIONS:]:
+        a_week = sum(
+            planning.minutes(hours)
+            // (hours.slot_minutes + hours.gap_minutes)
+            * len(hours.weekdays or range(7))
+            for hours in version.hours
+        )
+        count = a_week * (resource.horizon_days + 7) // 7
+        if count > MOST_SLOTS:
             raise Invalid(
-                f"{resource.name} would have {len(planned)} slots; {MOST_SLOTS} is the most."
+                f"{resource.name} would have about {count} slots; {MOST_SLOTS} is the most."
                 " Make slots longer or the horizon shorter."
             )
-        plans.append(compare(resource, planned, existing[resource.pk]))
-    return plans
+
+
+def _joined(windows: Iterable[planning.Window]) -> list[tuple[int, int]]:
+    """Opening periods, in order, those that adjoin or overlap as one."""
+    found: list[tuple[int, int]] = []
+    for window in windows:
+        if found and window.opens_at <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], window.closes_at)
+        else:
+            found.append((window.opens_at, window.closes_at))
+    return found
+
+
+def _lies_in(hours: Sequence[tuple[int, int]], there: There) -> bool:
+    at = bisect_right(hours, (there.starts_at, _FOREVER)) - 1
+    return at >= 0 and there.ends_at <= hours[at][1]
 
 
 def _end(resource: Resource, *, now: datetime) -> int:
@@ -543,7 +595,7 @@ def _affected(plans: Iterable[Plan]) -> list[Booking]:
     if not ids:
         return []
     return list(
-        Booking.objects.filter(slot__in=ids, status__in=LIVE)
+        Booking.objects.filter(slot__in=ids, status__in=LIVE, stands_for__isnull=True)
         .select_related("slot__resource", "customer")
         .order_by("slot__starts_at", "pk")
     )
@@ -582,12 +634,14 @@ def _apply(
         raise PlanChanged(
             "Something was booked, changed or has started meanwhile: look at it again."
         )
-    for plan in plans:
-        slot_rows.create(plan.resource, plan.create)
-    slot_rows.change([pair for plan in plans for pair in plan.change])
-    slot_rows.revive([there.id for plan in plans for there in plan.revive])
+    # What goes first, as what comes may have its time.
     slot_rows.retire([there.id for plan in plans for there in (*plan.retire, *plan.archive)])
     slot_rows.delete([there.id for plan in plans for there in plan.delete])
+    slot_rows.change([pair for plan in plans for pair in plan.change])
+    slot_rows.revive([there.id for plan in plans for there in plan.revive])
+    for plan in plans:
+        slot_rows.create(plan.resource, plan.create)
+    _end_proposals([there.id for plan in plans for there in plan.retire], now=now)
     Resource.objects.filter(pk__in=[r.pk for r in resources]).update(planned_at=now)
     roomier = [
         there.id
@@ -598,6 +652,15 @@ def _apply(
     if roomier:
         signals.seats_released.send(Slot, slot_ids=sorted(set(roomier)), now=now)
     return Applied(plans, affected)
+
+
+def _end_proposals(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
+    """Proposed times in locked slots that are not offered any more: their customers are told."""
+    if slot_ids:
+        held = Q(slot__in=slot_ids, stands_for__isnull=False, status=BookingStatus.HELD)
+        transitions.expire(
+            locks.bookings_where(held), now=now, reason="The proposed time is not offered any more."
+        )
 
 
 def _only(plan: Plan, known: set[uuid.UUID]) -> None:
@@ -660,7 +723,7 @@ def _cancel(affected: Sequence[Booking], *, reason: str, now: datetime) -> list[
     return bookings
 
 
-def _move(done: Applied, by: timedelta, *, now: datetime) -> None:
+def _move(done: Applied, by: timedelta, *, reason: str, now: datetime) -> None:
     """Move the affected bookings so many days; where there is no room they stay."""
     targets = _targets(done.affected, by)
     slots = {s.pk: s for s in locks.slots(s.pk for s in targets.values())}
@@ -676,7 +739,7 @@ def _move(done: Applied, by: timedelta, *, now: datetime) -> None:
         try:
             if target is None or booking.status not in MOVABLE or booking.stands_for_id:
                 raise SlotGone
-            transitions.move(booking, slots[target.pk], now=now)
+            transitions.move(booking, slots[target.pk], now=now, reason=reason)
         except DomainError:
             done.stayed.append(booking)
         else:

@@ -42,6 +42,7 @@ def create_slots(
     if any(row.ends_at <= row.starts_at for row in rows):
         raise Invalid("A slot must end after it starts.", field="ends_at")
     with transaction.atomic(savepoint=False), audited(actor):
+        locks.planning([resource.pk])  # its schedule makes slots as well
         before = Slot.objects.filter(resource=resource).count()
         Slot.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
         return Slot.objects.filter(resource=resource).count() - before

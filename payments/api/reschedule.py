@@ -56,11 +56,11 @@ class BookingStep(OrganizationView):
         found = booking_selectors.bookings(self.viewer).filter(pk=pk).first()
         if found is None:
             raise NotFound("There is no such booking.")
+        if self.viewer.customer is not None and found.customer_id == self.viewer.customer.pk:
+            return self.viewer.as_customer  # with one's own, staff are customers
         if self.viewer.may(permission):
             return self.actor
-        if self.viewer.customer is None or found.customer_id != self.viewer.customer.pk:
-            raise Forbidden
-        return self.viewer.as_customer
+        raise Forbidden
 
     def staff(self, pk: uuid.UUID) -> Actor:
         """A member of staff who may propose times for this booking."""

@@ -92,7 +92,8 @@ def reschedule(
         if not comparison.differs:
             transitions.move(booking, slot, now=now, reason=reason)
             return booking
-        if not accept_price or actor.kind == "customer":
+        own = actor.id is not None and booking.customer.user_id == actor.id
+        if own or not accept_price or actor.kind == "customer":
             raise PriceDiffers(
                 f"This booking costs {comparison.now} {comparison.currency}, and that time costs"
                 f" {comparison.then} {comparison.then_currency}."

@@ -363,9 +363,17 @@ def test_a_file_that_is_too_large_is_refused():
     assert "larger than 1 MB" in refusal(small + padding + b" ")
 
 
-def test_a_file_with_too_many_events_is_refused():
+def test_a_few_events_that_become_too_many_holidays_are_refused():
+    days = ",".join(f"2026{month:02}{day:02}" for month in range(1, 13) for day in range(1, 29))
+    many = [event(*on("20260101"), f"RDATE;VALUE=DATE:{days}", uid=f"{n}") for n in range(4)]
+
+    assert "more than 1000 holidays" in refusal(calendar(*many))
+
+
+def test_a_file_with_too_many_events_is_refused(monkeypatch):
     most = [event(*on("20261225"), uid=str(n)) for n in range(holidays.MAX_EVENTS)]
 
+    monkeypatch.setattr(holidays, "MAX_HOLIDAYS", holidays.MAX_EVENTS)
     assert len(read(*most).holidays) == holidays.MAX_EVENTS
     assert "more than 2000 events" in refusal(calendar(*most, event(*on("20261225"))))
     folded = event(*on("20261225")).replace("BEGIN:VEVENT", "BEGIN:VE\r\n VENT")

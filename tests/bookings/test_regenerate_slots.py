@@ -212,7 +212,7 @@ def test_a_resource_with_too_many_slots_says_so(monkeypatch):
 
     [shown] = answer("--dry-run")["resources"]
 
-    assert f"{resource.name} would have" in shown["error"]
+    assert f"{resource.name} would have about" in shown["error"]
 
 
 def test_progress_goes_to_standard_error_so_that_the_json_stays_whole():

@@ -109,7 +109,7 @@ def read(request: HttpRequest, resources: QuerySet[Resource], *, now: datetime) 
     pages = max(1, -(-len(found) // COLUMNS))
     return Asked(
         view=view,
-        day=_day(typed(request.GET, "day"), today),
+        day=clamped(typed(request.GET, "day"), today),
         today=today,
         organization=organization,
         organizations=organizations,
@@ -137,7 +137,8 @@ def _matching(
     ]
 
 
-def _day(text: str, today: date) -> date:
+def clamped(text: str, today: date) -> date:
+    """The day of a text, between the years 2000 and 2200; ``today`` if it is none."""
     try:
         found = date.fromisoformat(text)
     except ValueError:

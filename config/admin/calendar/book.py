@@ -33,6 +33,7 @@ from bookings.errors import TooFarAhead, TooManyBookings, TooSoon
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may, organizations_with
+from config.admin.calendar.asked import clamped
 from config.admin.calendar.book_form import KNOWN, BookForm
 from config.admin.calendar.people import MOST, search
 from config.admin.calendar.picker import pick
@@ -305,10 +306,7 @@ def _show(
 
 
 def _day(text: str, now: datetime) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return timezone.localdate(now)
+    return clamped(text, timezone.localdate(now))
 
 
 def _units(text: str) -> int:
@@ -317,7 +315,7 @@ def _units(text: str) -> int:
 
 def _people(at: Desk, typed: dict[str, str]) -> list[Customer]:
     """Who was searched for; and who was chosen before, whatever is searched for now."""
-    found = search(at.customers, typed.get("search", ""))
+    found = search(at.customers, typed.get("search", "").replace("\0", ""))
     chosen = _uuid(typed.get("customer"))
     if chosen and chosen not in [c.pk for c in found]:
         found = [*at.customers.filter(pk=chosen), *found]

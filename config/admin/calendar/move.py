@@ -31,6 +31,7 @@ from bookings.lifecycle import BOOKING
 from bookings.models import Booking, Resource, Role, Slot, User
 from bookings.permissions import may
 from bookings.services import reschedule as services
+from config.admin.calendar.asked import clamped
 from config.admin.calendar.picker import pick, resources_by_nearness
 from payments.admin import show
 from payments.errors import PriceDiffers
@@ -241,11 +242,8 @@ def _resources(request: HttpRequest, booking: Booking) -> list[Resource]:
 
 
 def _day(text: str, slot: Slot, resource: Resource, *, now: datetime) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        zone = zoneinfo.ZoneInfo(resource.time_zone)
-        return max(slot.starts_at, now).astimezone(zone).date()
+    zone = zoneinfo.ZoneInfo(resource.time_zone)
+    return clamped(text, max(slot.starts_at, now).astimezone(zone).date())
 
 
 def _paid(request: HttpRequest, booking: Booking) -> tuple[Decimal | None, str]:
