@@ -4,6 +4,8 @@ from datetime import time, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.errors import Invalid, NotFound
 from audit.models import OutboxEvent
@@ -296,6 +298,7 @@ def test_people_move_to_the_same_hour_of_the_other_day_and_are_told(room):
         assert booking.status == "confirmed"
     letters = told("booking.rescheduled")
     assert set(letters) == {str(b.pk) for b in bookings}
+    assert {letter["reason"] for letter in letters.values()} == {ROOF}
     assert_consistent()
     # Nobody is left in the old slots, and nobody's history is there: they go with the next run.
     regenerate(room)
@@ -420,22 +423,21 @@ def propose(booking, slot):
     ],
     ids=["kept", "cancelled", "moved"],
 )
-def test_a_time_that_was_proposed_stays_promised_when_its_day_is_closed(room, then):
+def test_a_proposal_ends_when_its_day_is_closed_and_its_booking_stays_where_it_is(room, then):
     booking = booked(slot_at(room, day(3), 11))
     proposal = propose(booking, slot_at(room, day(5), 11))
 
-    close(room, 5, **then)
+    done = close(room, 5, **then)
 
+    assert (done.affected, done.cancelled, done.moved, done.stayed) == ([], [], [], [])
     proposal.refresh_from_db()
     booking.refresh_from_db()
     stand_in = Booking.objects.get(pk=proposal.stand_in_id)
-    assert (proposal.status, booking.status, stand_in.status) == (
-        "open",
-        "reschedule_proposed",
-        "held",
-    )
-    assert Slot.objects.get(pk=stand_in.slot_id).status == "legacy"
-    assert_consistent()
+    assert (proposal.status, stand_in.status) == ("expired", "expired")
+    assert (booking.status, booking.slot_id) == ("confirmed", slot_at(room, day(3), 11).pk)
+    assert set(told("booking.proposal_expired")) == {str(booking.pk)}
+    assert Slot.objects.get(pk=stand_in.slot_id).taken_bookings == 0
+    assert_follows(room)
 
 
 def test_who_is_cancelled_gives_back_the_proposed_time_as_well(room):
@@ -465,3 +467,26 @@ def test_who_has_not_answered_a_proposal_is_not_moved(room):
     assert Slot.objects.get(pk=booking.slot_id).status == "legacy"
     assert booking.slot.starts_at.date() == day(3)
     assert_consistent()
+
+
+# However many
+
+
+@pytest.mark.parametrize("then", ["keep", "cancel"])
+def test_the_number_of_statements_does_not_depend_on_the_number_of_people(then):
+    counts = []
+    for people in (1, 20):
+        room = timetable.room()
+        change(room, rule(max_bookings=9, max_units=9))
+        for number in range(people):
+            booking = booked(slot_at(room, day(3), 9 + number % 7))
+            if number < people / 2:
+                propose(booking, slot_at(room, day(5), 9 + number % 7))
+        OutboxEvent.objects.all().delete()
+        with CaptureQueriesContext(connection) as captured:
+            done = close(room, 3, then=then, reason=ROOF if then == "cancel" else "")
+        assert len(done.affected) == people
+        assert len(done.cancelled) == (people if then == "cancel" else 0)
+        counts.append(len(captured))
+
+    assert counts[0] == counts[1]

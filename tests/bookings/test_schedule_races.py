@@ -16,7 +16,7 @@ from audit.errors import DomainError, constraint_name, translate
 from audit.models import OutboxEvent
 from bookings import codes, locks, slot_rows
 from bookings.models import Booking, Schedule, Slot
-from bookings.services import bookings, check_in, reschedule, resources
+from bookings.services import bookings, check_in, reschedule, resources, schedules
 from tests import factories as f
 from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, without, won
@@ -193,7 +193,7 @@ def test_control_without_locks_the_constraint_refuses_the_lower_capacity():
 
     with slots_unlocked():
         failed, taken = interleave(
-            lambda: change(room, rule(**ONE)), after=(slot_rows, "create"), second=hold(slot)
+            lambda: change(room, rule(**ONE)), after=(schedules, "_affected"), second=hold(slot)
         )
 
     assert isinstance(taken, Booking)
