@@ -463,3 +463,26 @@ def test_what_is_only_in_the_cart_has_no_deadline(shop):
         )
 
     assert place(held)[1] == "cancelled"
+
+
+def test_staff_do_not_keep_the_price_of_what_is_their_own(shop):
+    cheap, dear = shop
+    member = f.MembershipFactory(organization=cheap.organization, role="manager")
+    me = f.CustomerFactory(organization=cheap.organization, user=member.user)
+    (booking,) = bookings_in(f.check_out(me, slot_in(cheap)))
+
+    there, me = slot_in(dear), f.actor_of(member)
+    refused(PriceDiffers, booking, lambda: move(booking, there, actor=me, accept_price=True))
+
+
+def test_what_was_approved_for_its_time_is_moved_by_staff_only():
+    resource = priced(needs_approval=True)
+    made = order(slot_in(resource))
+    f.submit_proof(made)
+    f.approve(made)
+    (booking,) = bookings_in(made)
+    other = slot_in(resource, days=1)
+
+    refused(BookingOver, booking, lambda: move(booking, other, actor=own(booking)))
+    assert move(booking, other).slot == other
+    assert_consistent()
