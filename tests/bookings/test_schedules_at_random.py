@@ -247,6 +247,8 @@ class Story:
         assert gone <= {s.pk for s in legacy if not s.taken_bookings}
         regenerate(self.room)
         assert list(Slot.objects.order_by("pk").values()) == settled
+        [plan] = schedules.preview(resources=[self.room], now=NOW).plans
+        assert plan.is_empty, plan.counts()
 
 
 @pytest.mark.parametrize("seed", [int(GIVEN)] if GIVEN else SEEDS)
