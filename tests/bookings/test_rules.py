@@ -87,7 +87,9 @@ def test_a_customer_has_no_more_bookings_than_the_resource_allows(limited, way):
     way(customer, one)
     way(customer, two)
 
-    with refusal(TooManyBookings, "at most 2 bookings of one person at a time; 0 more are possible"):
+    with refusal(
+        TooManyBookings, "at most 2 bookings of one person at a time; 0 more are possible"
+    ):
         way(customer, three)
     with refusal(TooManyBookings):
         way(customer, two)

@@ -545,7 +545,15 @@ LIMITS = [
     [
         p
         for p in OPERATIONS
-        if p not in (checking_in, sweeping_holds, sweeping_a_proposal, booking_directly)
+        # These wait for none of the rows that are locked here, or pass them over.
+        if p
+        not in (
+            booking_a_free_time,
+            booking_directly,
+            checking_in,
+            sweeping_a_proposal,
+            sweeping_holds,
+        )
     ],
     ids=lambda p: p.__name__,
 )
