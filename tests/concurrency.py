@@ -100,7 +100,8 @@ class _Beside:
         if not self._pid:
             return False
         with connection.cursor() as cursor:
-            cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [self._pid])
+            # For us, and not for a moment for a vacuum.
+            cursor.execute("SELECT pg_backend_pid() = ANY(pg_blocking_pids(%s))", [self._pid])
             return bool(cursor.fetchone()[0])
 
     def join(self, timeout: float = 30) -> Any:
