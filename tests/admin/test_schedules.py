@@ -663,7 +663,9 @@ def test_another_zone_is_looked_at_and_then_taken(venue, court, slots):
     court.refresh_from_db()
     assert court.time_zone == "Asia/Tokyo"
     tokyo = ZoneInfo("Asia/Tokyo")
-    offered = Slot.objects.filter(resource=court, status="open")
+    # The far end of the horizon comes earlier in Tokyo; what is behind it follows with the days.
+    soon = timezone.now() + timedelta(days=3)
+    offered = Slot.objects.filter(resource=court, status="open", starts_at__lt=soon)
     assert {s.starts_at.astimezone(tokyo).hour for s in offered} == set(range(9, 17))
     booking.slot.refresh_from_db()
     assert booking.slot.starts_at == slots[20].starts_at

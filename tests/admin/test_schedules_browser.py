@@ -29,7 +29,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 @pytest.fixture
 def court(venue: Venue) -> Resource:
     made: Resource = f.ResourceFactory(
-        organization=venue.organization, name="Court", horizon_days=20
+        organization=venue.organization, name="Court", horizon_days=20, time_zone="UTC"
     )
     schedules.change_schedule(
         resource_id=made.pk,

@@ -471,8 +471,8 @@ def test_staff_do_not_keep_the_price_of_what_is_their_own(shop):
     me = f.CustomerFactory(organization=cheap.organization, user=member.user)
     (booking,) = bookings_in(f.check_out(me, slot_in(cheap)))
 
-    there, me = slot_in(dear), f.actor_of(member)
-    refused(PriceDiffers, booking, lambda: move(booking, there, actor=me, accept_price=True))
+    there, actor = slot_in(dear), f.actor_of(member)
+    refused(PriceDiffers, booking, lambda: move(booking, there, actor=actor, accept_price=True))
 
 
 def test_what_was_approved_for_its_time_is_moved_by_staff_only():
