@@ -80,14 +80,15 @@ clean: ## Delete .venv, caches and var/ (with the demo's data)
 
 # --- the virtual environment ---------------------------------------------------------------------
 # Stamps: done once, and again when a requirements file changes. The development file contains the
-# runtime one, so `make demo` adds nothing after `make test`.
+# runtime one, so `make demo` adds nothing after `make test`. --no-deps: the files name everything, so
+# nothing is left to resolve; an older pip would look for a newer coverage[toml] and find no hash.
 
 ifeq ($(UV),)
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 MAKE_VENV = "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 	echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 else
-INSTALL = $(UV) pip install --quiet --python $(BIN)/python --require-hashes
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps
 MAKE_VENV = $(UV) venv --quiet --python "$(PYTHON)" $(VENV)
 endif
 
