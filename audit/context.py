@@ -62,6 +62,12 @@ def current_actor_label() -> str:
     return str(json.loads(told)["actor_label"]) if told else ""
 
 
+def current_actor_kind() -> str:
+    """What kind of actor acts in this transaction; empty outside of ``audited``."""
+    told = _audited.get()
+    return str(json.loads(told)["actor_kind"]) if told else ""
+
+
 @contextmanager
 def origin(value: Origin) -> Iterator[Origin]:
     """Everything inside comes from ``value``."""

@@ -34,7 +34,7 @@ class There(NamedTuple):
     taken_units: int
     status: str
     source: str
-    has_history: bool  # it has, or had, bookings
+    has_history: bool  # it has, or had, bookings, or somebody waited for it
 
     @property
     def limits(self) -> Limits:

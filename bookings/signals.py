@@ -12,8 +12,9 @@ from django.dispatch import Signal
 # cancelled or expires takes its transaction with it (A7).
 bookings_moved = Signal()
 
-# Seats came free. Arguments: ``slot_ids`` (sorted list, rows locked), ``now``.
-# The waitlist serves the next in line here (A5, A6).
+# Seats came free, or somebody from outside asks for seats in slots with a line. Arguments:
+# ``slot_ids`` (sorted list, rows locked), ``now``.
+# Received by the waitlist: the next in line are offered them (A5, A6).
 seats_released = Signal()
 
 # Bookings moved to other slots, their status as it was. Arguments: ``bookings`` (list, already

@@ -35,7 +35,7 @@ _READ = """
            extract(epoch FROM s.ends_at)::bigint, extract(epoch FROM s.busy_from)::bigint,
            extract(epoch FROM s.busy_until)::bigint, s.max_bookings, s.max_units,
            s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
-           OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id)
+           OR s.waited_for OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id)
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)

@@ -45,6 +45,8 @@ def hold(
     Args:
         stands_for: the booking for which this time is proposed.
 
+    Whoever waits in line for the slot is served before: what is left then is to be had.
+
     Raises:
         SlotGone: closed, legacy or started.
         SlotFull: not enough seats, even so.
@@ -67,6 +69,40 @@ def hold(
     slot.taken_bookings += 1
     slot.taken_units += units
     return booking
+
+
+def hold_for(
+    wanted: Sequence[tuple[Slot, Customer, int, datetime]], *, now: datetime
+) -> list[Booking]:
+    """Hold seats for those who waited in line: slot, customer, units and deadline of each.
+
+    The slots are locked, have room for all of them, and what they take for themselves alone is
+    claimed (:func:`claim_many`). One statement, whatever the number.
+    """
+    bookings = [
+        Booking(
+            organization_id=slot.organization_id,
+            slot=slot,
+            customer=customer,
+            units=units,
+            status=BookingStatus.HELD,
+            held_until=held_until,
+            created_at=now,
+        )
+        for slot, customer, units, held_until in wanted
+    ]
+    insert_rows(bookings)
+    for booking in bookings:
+        booking.slot.taken_bookings += 1
+        booking.slot.taken_units += booking.units
+    return bookings
+
+
+def extend_hold(booking: Booking, *, held_until: datetime) -> None:
+    """Give a held booking another deadline."""
+    Booking.objects.filter(pk=booking.pk).update(held_until=held_until)
+    booking.held_until = held_until
+    booking.version += 1
 
 
 def hold_many(
@@ -93,6 +129,7 @@ def hold_many(
             check_bookable(slot, now=now)
         except SlotGone as error:
             refused[slot.pk] = error
+    serve_lines([s for s in slots if s.pk not in refused], now=now)
     if full := [s for s in slots if s.pk not in refused and not s.has_room(units)]:
         make_room(full, now=now)
     for slot in full:
@@ -136,18 +173,49 @@ def make_room(slots: Sequence[Slot], *, now: datetime) -> None:
     if not overdue:
         return
     expire(overdue, now=now, reason="The hold ran out.")
+    read_counters(slots)
+
+
+def read_counters(slots: Sequence[Slot]) -> None:
+    """Read again what is taken in locked slots."""
     counted = Slot.objects.filter(pk__in=[s.pk for s in slots]).order_by()
     counters = {pk: taken for pk, *taken in counted.values_list("pk", *COUNTERS)}
     for slot in slots:
         slot.taken_bookings, slot.taken_units = counters[slot.pk]
 
 
+def serve_lines(slots: Sequence[Slot], *, now: datetime) -> None:
+    """Let those who wait in line for locked slots be served before somebody from outside.
+
+    Nothing where nobody waits. Where the line was served as soon as seats came free, as it
+    always should be, what is left fits nobody in it.
+    """
+    waited_for = [s for s in slots if s.has_line]
+    if not waited_for:
+        return
+    make_room(waited_for, now=now)
+    if free := [s for s in waited_for if s.has_room(s.line_units or 1)]:
+        signals.seats_released.send(Slot, slot_ids=sorted(s.pk for s in free), now=now)
+        read_counters(free)
+
+
 def check_room(slot: Slot, units: int, *, now: datetime) -> None:
     """Make room in a locked slot for one more booking, or raise SlotFull."""
+    serve_lines([slot], now=now)
+    check_seats(slot, units, now=now)
+
+
+def check_seats(slot: Slot, units: int, *, now: datetime) -> None:
+    """The same for somebody whose turn it is, whoever waits in line."""
     if units <= slot.max_units and not slot.has_room(units):
         make_room([slot], now=now)
     if not slot.has_room(units):
         raise _full(slot, units)
+
+
+def takes_line(slot: Slot) -> bool:
+    """Whether customers can wait in line for a slot."""
+    return bool(slot.resource.takes_waitlist and slot.source != Slot.Source.FREE)
 
 
 def _full(slot: Slot, units: int) -> SlotFull:
@@ -159,6 +227,7 @@ def _full(slot: Slot, units: int) -> SlotFull:
     return SlotFull(
         "This slot is full." if not free else f"Only {free} left in this slot.",
         available_units=free,
+        waitlist=takes_line(slot),
     )
 
 

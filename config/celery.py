@@ -38,6 +38,10 @@ CELERY_BEAT_SCHEDULE = {
     "relay-outbox": tick("audit.tasks.relay_outbox", 10, expires=10),
     # Give back seats that nobody asked for since their hold ran out.
     "expire-holds": tick("bookings.tasks.expire_holds", MINUTE, expires=MINUTE),
+    # Offer seats to those in line whom the transaction that freed them could not reach, and end
+    # what is over. Offers that run out are holds that run out: see above.
+    "serve-waitlist": tick("waitlist.tasks.serve_lines", MINUTE, expires=MINUTE),
+    "end-waitlist": tick("waitlist.tasks.end_overdue", 5 * MINUTE, expires=5 * MINUTE),
     # End what was not paid in time.
     "expire-unpaid": tick("payments.tasks.expire_unpaid", 10 * MINUTE, expires=10 * MINUTE),
     # Close bookings whose time is over.

@@ -10,6 +10,7 @@ from bookings.lifecycle import BookingStatus as B
 class CartStatus(TextChoices):
     OPEN = "open", _("open")
     CHECKED_OUT = "checked_out", _("checked out")
+    CLOSED = "closed", _("closed")
 
 
 class ItemStatus(TextChoices):
@@ -60,7 +61,11 @@ T, Item = TransactionStatus, ItemStatus
 UNDECIDED = (T.PENDING, T.UNDER_REVIEW)
 LIVE_ITEMS = (Item.IN_CART, Item.CHECKED_OUT, Item.APPROVED)
 
-CART = Lifecycle("cart", ("check_out", {CartStatus.OPEN}, CartStatus.CHECKED_OUT))
+CART = Lifecycle(
+    "cart",
+    ("check_out", {CartStatus.OPEN}, CartStatus.CHECKED_OUT),
+    ("close", {CartStatus.OPEN}, CartStatus.CLOSED),
+)
 
 ITEM = Lifecycle(
     "cart item",

@@ -52,6 +52,33 @@ def items_in(cart: Cart) -> list[CartItem]:
     )
 
 
+def carts_nobody_holds(booking_ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    """Lock the open carts of these bookings, passing over those that somebody else holds.
+
+    They come out of the order of locks, so it never waits for them.
+    """
+    rows = (
+        Cart.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(
+            pk__in=CartItem.objects.filter(booking__in=set(booking_ids)).order_by().values("cart"),
+            status=CartStatus.OPEN,
+        )
+        .order_by("pk")
+    )
+    return [cart.pk for cart in rows.only("pk")]
+
+
+def without_items(cart_ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    """Of locked carts, those in which nothing is any more."""
+    ids = list(cart_ids)
+    used = set(
+        CartItem.objects.filter(cart__in=ids, status=ItemStatus.IN_CART).values_list(
+            "cart_id", flat=True
+        )
+    )
+    return [pk for pk in ids if pk not in used]
+
+
 def bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
     """Lock the bookings of a transaction; whose they are never changes after checkout."""
     return booking_locks.bookings_alone(Q(cart_item__transaction_id=transaction_id))

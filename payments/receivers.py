@@ -14,16 +14,19 @@ from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking
 from payments import locks, transitions
 from payments.lifecycle import (
+    CART,
     ITEM_OF_BOOKING,
     LIVE_ITEMS,
     TRANSACTION,
 )
-from payments.models import CartItem
+from payments.models import Cart, CartItem
+from waitlist import signals as waitlist_signals
 
 
 def connect() -> None:
     signals.bookings_moved.connect(items_follow, dispatch_uid="payments.items_follow")
     signals.bookings_rescheduled.connect(deadlines_follow, dispatch_uid="payments.deadlines_follow")
+    waitlist_signals.entries_settled.connect(carts_follow, dispatch_uid="payments.carts_follow")
 
 
 def items_follow(
@@ -64,6 +67,17 @@ def _end_empty_transactions(
         if undecided:
             transitions.move(undecided, move, ended_at=now, decision_reason=reason)
         transitions.decide_proofs(empty, "reject")
+
+
+def carts_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:
+    """Carts that held nothing but what a settlement has ended are closed (A6).
+
+    A cart that its customer is using at this moment stays open: they are not waited for.
+    """
+    carts = locks.carts_nobody_holds([b.pk for b in bookings])
+    empty = locks.without_items(carts)
+    if empty:
+        Cart.objects.filter(pk__in=empty).update(status=CART.target("close"), closed_at=now)
 
 
 def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:

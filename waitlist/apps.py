@@ -6,3 +6,9 @@ class WaitlistConfig(AppConfig):
 
     name = "waitlist"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from waitlist import permissions, receivers
+
+        permissions.register()
+        receivers.connect()

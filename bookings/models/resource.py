@@ -121,11 +121,18 @@ class Resource(models.Model):
         help_text=_("Staff confirm each booking, even what is free or paid on arrival."),
     )
     observes_holidays = models.BooleanField(_("closed on holidays"), default=True)
+    takes_waitlist = models.BooleanField(
+        _("has a waitlist"),
+        default=True,
+        help_text=_("Customers can wait in line for what is full."),
+    )
+    # How many wait in line for any time of it; the waitlist keeps it (see ``Slot.line_units``).
+    line = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     planned_at = models.DateTimeField(null=True, editable=False)  # its slots follow the rules
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    history = Trail(excluded=["planned_at"])
+    history = Trail(excluded=["planned_at", "line"])
 
     class Meta:
         verbose_name = _("resource")

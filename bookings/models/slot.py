@@ -30,6 +30,10 @@ class Slot(models.Model):
     ``parts`` and ``pools`` are the resource's when the slot was made or the resource was put
     together anew; ``picked`` is one number out of each pool, chosen when people come in.
     ``source`` says whether the schedule may change the slot.
+
+    ``line_units`` is the smallest party that waits in line for this slot, empty if nobody does,
+    and ``waited_for`` says that somebody ever did. The waitlist keeps both: whoever comes from
+    outside lets the line be served first, and a slot that was waited for is not deleted.
     """
 
     class Source(models.TextChoices):
@@ -64,9 +68,13 @@ class Slot(models.Model):
     parts = ArrayField(models.BigIntegerField(), default=list, editable=False)
     pools = ArrayField(models.UUIDField(), default=list, editable=False)
     picked = ArrayField(models.BigIntegerField(), default=list, editable=False)
+    line_units = models.PositiveIntegerField(null=True, editable=False)
+    waited_for = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    history = Trail(excluded=["taken_bookings", "taken_units"], counted=True)
+    history = Trail(
+        excluded=["taken_bookings", "taken_units", "line_units", "waited_for"], counted=True
+    )
 
     class Meta:
         verbose_name = _("slot")
@@ -117,6 +125,11 @@ class Slot(models.Model):
         indexes = [
             models.Index(fields=["organization", "starts_at", "id"]),
             models.Index(fields=["resource", "starts_at"]),
+            models.Index(
+                fields=["organization", "starts_at"],
+                condition=Q(line_units__isnull=False),
+                name="bookings_slots_with_a_line",
+            ),
         ]
         triggers = [
             FollowLifecycle(SLOT),
@@ -204,6 +217,11 @@ class Slot(models.Model):
         """What its people take for themselves alone, apart from what is picked out of pools."""
         own = [self.resource.number] if self.exclusive else []
         return own + self.parts
+
+    @property
+    def has_line(self) -> bool:
+        """Whether somebody waits for this slot, or for any time of its resource."""
+        return self.line_units is not None or self.resource.line > 0
 
     def has_room(self, units: int) -> bool:
         return (

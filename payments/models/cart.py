@@ -26,6 +26,7 @@ class Cart(models.Model):
     )
     created_at = models.DateTimeField()
     checked_out_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
 
     history = Trail()
 
@@ -39,9 +40,16 @@ class Cart(models.Model):
                 name="payments_cart_one_open_per_customer",
             ),
             models.CheckConstraint(
-                condition=Q(status=CartStatus.OPEN, checked_out_at__isnull=True)
+                condition=Q(
+                    status__in=[CartStatus.OPEN, CartStatus.CLOSED], checked_out_at__isnull=True
+                )
                 | Q(status=CartStatus.CHECKED_OUT, checked_out_at__isnull=False),
                 name="payments_cart_checked_out_says_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=CartStatus.CLOSED, closed_at__isnull=False)
+                | (~Q(status=CartStatus.CLOSED) & Q(closed_at__isnull=True)),
+                name="payments_cart_closed_says_when",
             ),
         ]
         triggers = [FollowLifecycle(CART)]

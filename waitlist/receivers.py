@@ -1,0 +1,50 @@
+"""What the waitlist follows when bookings move, in the same transaction (A5, A6, D6)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from audit.context import current_actor_kind
+from bookings import signals
+from bookings.models import Booking
+from waitlist import transitions
+from waitlist.lifecycle import OfferStatus
+from waitlist.models import Offer
+from waitlist.services import serving, settlement
+
+ENDING = ("cancel", "expire", "reject")
+
+
+def connect() -> None:
+    signals.bookings_moved.connect(offers_follow, dispatch_uid="waitlist.offers_follow")
+    signals.seats_released.connect(line_is_served, dispatch_uid="waitlist.line_is_served")
+
+
+def offers_follow(
+    bookings: Sequence[Booking], move: str, now: datetime, reason: str, **kwargs: Any
+) -> None:
+    """Offers end with their bookings; an approval settles what it settles."""
+    if move == "confirm":
+        settlement.settle(bookings, now=now)
+    if move not in ENDING:
+        return
+    ended = {b.pk: b for b in bookings}
+    offers = list(
+        Offer.objects.filter(
+            booking__in=ended, status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED]
+        ).select_related("entry__customer", "entry__resource", "entry__slot")
+    )
+    for offer in offers:
+        offer.booking = ended[offer.booking_id]
+    if offers:
+        transitions.offers_ended(
+            offers, move, by_customer=current_actor_kind() == "customer", reason=reason, now=now
+        )
+
+
+def line_is_served(slot_ids: Sequence[uuid.UUID], now: datetime, **kwargs: Any) -> None:
+    """Freed seats are offered to the first in line whom they fit."""
+    serving.serve(slot_ids, now=now)

@@ -1,0 +1,257 @@
+"""Reads: who waits for what, and where somebody stands in line."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from bookings.lifecycle import LIVE
+from bookings.models import Booking, Organization, Role, Slot
+from bookings.selectors import Viewer
+from waitlist.lifecycle import EntryStatus, OfferStatus
+from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
+from waitlist.planning import Waiting
+
+
+def policies_of(organization_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, WaitlistPolicy]:
+    """How organisations offer; the defaults where one never said. One statement."""
+    ids = set(organization_ids)
+    known = WaitlistPolicy.objects.in_bulk(ids)
+    return {pk: known.get(pk) or WaitlistPolicy(organization_id=pk) for pk in ids}
+
+
+def policy_of(organization: Organization) -> WaitlistPolicy:
+    """How an organisation offers; the defaults if it never said."""
+    return policies_of([organization.pk])[organization.pk]
+
+
+# Slots with a line that these could serve: they themselves, and those that take at their time
+# what their people took for themselves alone (a court of the hall, another service of the doctor).
+_SERVED = """
+    WITH freed AS (
+        SELECT s.id, s.organization_id, s.busy_from, s.busy_until, s.status, s.source, s.starts_at,
+               s.line_units, r.line,
+               CASE WHEN s.exclusive THEN r.number || s.parts || s.picked
+                    ELSE s.parts || s.picked END AS numbers
+        FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
+        WHERE s.id = ANY(%(slots)s)
+    )
+    SELECT f.id FROM freed f
+    WHERE (f.line_units IS NOT NULL OR f.line > 0) AND f.status = 'open' AND f.source <> 'free'
+      AND f.starts_at > %(now)s
+    UNION
+    SELECT c.id FROM freed f
+    JOIN LATERAL (
+        SELECT s.id, s.resource_id, s.exclusive, s.parts, s.pools, s.busy_from, s.busy_until
+        FROM bookings_slot s
+        WHERE s.organization_id = f.organization_id AND s.line_units IS NOT NULL
+          AND s.starts_at > %(now)s AND s.status = 'open'
+        UNION ALL
+        SELECT s.id, s.resource_id, s.exclusive, s.parts, s.pools, s.busy_from, s.busy_until
+        FROM bookings_resource w JOIN bookings_slot s ON s.resource_id = w.id
+        WHERE w.organization_id = f.organization_id AND w.line > 0
+          AND s.starts_at > GREATEST(%(now)s, f.busy_from - interval '7 days')
+          AND s.starts_at < f.busy_until + interval '1 day'
+          AND s.status = 'open' AND s.source <> 'free'
+    ) c ON c.busy_from < f.busy_until AND c.busy_until > f.busy_from AND c.id <> f.id
+    JOIN bookings_resource r ON r.id = c.resource_id
+    WHERE f.numbers <> '{}' AND (
+        c.exclusive AND r.number = ANY(f.numbers) OR c.parts && f.numbers
+        OR EXISTS (
+            SELECT 1 FROM bookings_poolmember m JOIN bookings_resource p ON p.id = m.resource_id
+            WHERE m.pool_id = ANY(c.pools) AND p.number = ANY(f.numbers)
+        )
+    )
+"""
+
+
+def slots_to_serve(slot_ids: Collection[uuid.UUID], *, now: datetime) -> list[uuid.UUID]:
+    """Of slots in which seats came free, and of those that need what their people had, the ones
+    that somebody waits for; one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SERVED, {"slots": list(slot_ids), "now": now})
+        return [row[0] for row in cursor.fetchall()]
+
+
+# Slots to come with a line and with room for the smallest party in it, by the counters. Where
+# the time itself is taken, serving finds that out.
+_UNSERVED = """
+    SELECT s.id FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
+    WHERE s.line_units IS NOT NULL AND s.status = 'open' AND s.starts_at > %(soon)s
+      AND s.taken_bookings < s.max_bookings AND s.taken_units + s.line_units <= s.max_units
+      AND NOT s.id = ANY(%(skip)s)
+    UNION
+    SELECT s.id FROM waitlist_waitlistentry e
+    JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
+         AND s.starts_at < e.until_at AND s.ends_at <= e.until_at
+    WHERE e.slot_id IS NULL AND e.status = 'waiting' AND s.status = 'open' AND s.source <> 'free'
+      AND s.starts_at > %(soon)s AND s.taken_bookings < s.max_bookings
+      AND s.taken_units + e.units <= s.max_units AND NOT s.id = ANY(%(skip)s)
+    LIMIT %(limit)s
+"""
+
+
+def unserved_slots(
+    *, now: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+) -> list[uuid.UUID]:
+    """Slots with room that somebody waits for: what a sweep serves."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNSERVED, {"soon": now, "limit": limit, "skip": list(skip)})
+        return [row[0] for row in cursor.fetchall()]
+
+
+# Entries for what is over, or so near that nothing is offered any more, or not offered any more.
+_OVERDUE = """
+    SELECT e.id, e.slot_id FROM waitlist_waitlistentry e
+    LEFT JOIN bookings_slot s ON s.id = e.slot_id
+    LEFT JOIN waitlist_waitlistpolicy p ON p.organization_id = e.organization_id
+    WHERE e.status = 'waiting' AND NOT e.id = ANY(%(skip)s) AND (
+        s.status = 'legacy'
+        OR COALESCE(s.starts_at, e.until_at)
+           <= %(now)s + make_interval(mins => COALESCE(p.offer_until_minutes, %(minutes)s))
+    )
+    ORDER BY e.id LIMIT %(limit)s
+"""
+
+
+def overdue_entries(
+    *, now: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+) -> list[tuple[uuid.UUID, uuid.UUID | None]]:
+    """Entries that nothing can be offered to any more, with their slots."""
+    minutes = WaitlistPolicy._meta.get_field("offer_until_minutes").get_default()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _OVERDUE, {"now": now, "limit": limit, "skip": list(skip), "minutes": minutes}
+        )
+        return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
+_FIELDS = Waiting._fields
+
+
+def line_for(slots: Sequence[Slot]) -> list[Waiting]:
+    """Everybody who waits for one of these slots, in the order of the line; one statement."""
+    if not slots:
+        return []
+    first, last = min(s.starts_at for s in slots), max(s.ends_at for s in slots)
+    rows = (
+        WaitlistEntry.objects.filter(
+            Q(slot__in=[s.pk for s in slots])
+            | Q(
+                slot__isnull=True,
+                resource__in={s.resource_id for s in slots},
+                from_at__lt=last,
+                until_at__gt=first,
+            ),
+            status=EntryStatus.WAITING,
+        )
+        .order_by("placed_at", "pk")
+        .values_list(*_FIELDS)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def live_bookings(
+    customer_ids: Collection[uuid.UUID], resource_ids: Collection[uuid.UUID], *, now: datetime
+) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+    """How many bookings customers have of resources that are not over; one statement."""
+    rows = (
+        Booking.objects.filter(
+            customer__in=customer_ids,
+            slot__resource__in=resource_ids,
+            slot__ends_at__gt=now,
+            status__in=LIVE,
+            stands_for__isnull=True,
+        )
+        .exclude(status="held", held_until__lte=now)
+        .order_by()
+        .values_list("customer_id", "slot__resource_id")
+        .annotate(Count("pk"))
+    )
+    return {(customer, resource): count for customer, resource, count in rows}
+
+
+def entries(viewer: Viewer) -> QuerySet[WaitlistEntry]:
+    """The entries a person may see: staff the organisation's (providers their own resources'),
+    customers their own."""
+    found = WaitlistEntry.objects.filter(organization=viewer.organization)
+    return with_parts(found.filter(visible(viewer)))
+
+
+def with_parts(found: QuerySet[WaitlistEntry]) -> QuerySet[WaitlistEntry]:
+    """Entries with what is shown of them; one statement more, for their offers."""
+    offers = Offer.objects.filter(
+        status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED]
+    ).select_related("booking__slot__resource")
+    return found.select_related("customer", "resource", "slot__resource").prefetch_related(
+        Prefetch("offers", queryset=offers.order_by("made_at"), to_attr="going_on")
+    )
+
+
+def visible(viewer: Viewer) -> Q:
+    """The condition that keeps a person to what is theirs."""
+    mine = Q(customer=viewer.customer) if viewer.customer else Q(pk__in=[])
+    if viewer.role == Role.PROVIDER:
+        return mine | Q(resource__provider=viewer.user)
+    return Q() if viewer.is_staff else mine
+
+
+def open_offer(entry: WaitlistEntry) -> Offer | None:
+    """The offer that an entry has not answered, with booking and slot; None if there is none."""
+    for offer in offers_of(entry):
+        if offer.status == OfferStatus.OPEN:
+            return offer
+    return None
+
+
+def offers_of(entry: WaitlistEntry) -> list[Offer]:
+    """The open and accepted offers of an entry, oldest first."""
+    known: list[Offer] | None = getattr(entry, "going_on", None)
+    if known is None:
+        known = list(
+            Offer.objects.filter(entry=entry, status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED])
+            .select_related("booking__slot__resource")
+            .order_by("made_at")
+        )
+    return known
+
+
+# Who would be offered seats before: everybody who waits, came earlier, and waits for something
+# that this one waits for as well.
+_POSITIONS = """
+    SELECT e.id, (
+        SELECT count(*) FROM waitlist_waitlistentry o
+        LEFT JOIN bookings_slot os ON os.id = o.slot_id
+        WHERE o.resource_id = e.resource_id AND o.status = 'waiting'
+          AND (o.placed_at, o.id) < (e.placed_at, e.id)
+          AND CASE
+              WHEN e.slot_id IS NOT NULL AND o.slot_id IS NOT NULL THEN o.slot_id = e.slot_id
+              WHEN e.slot_id IS NOT NULL
+                  THEN o.from_at <= es.starts_at AND es.ends_at <= o.until_at
+              WHEN o.slot_id IS NOT NULL
+                  THEN e.from_at <= os.starts_at AND os.ends_at <= e.until_at
+              ELSE o.from_at < e.until_at AND e.from_at < o.until_at
+          END
+    ) + 1
+    FROM waitlist_waitlistentry e LEFT JOIN bookings_slot es ON es.id = e.slot_id
+    WHERE e.id = ANY(%s)
+"""
+
+
+def load_positions(rows: Sequence[WaitlistEntry]) -> None:
+    """Set ``position`` on entries that wait, counted from 1; one statement for any number.
+
+    Somebody further back may be offered seats earlier, if these are too few for those before.
+    """
+    waiting = [e for e in rows if e.status == EntryStatus.WAITING]
+    if not waiting:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_POSITIONS, [[e.pk for e in waiting]])
+        found = dict(cursor.fetchall())
+    for entry in waiting:
+        entry.position = found[entry.pk]

@@ -1,0 +1,149 @@
+"""Freed seats find their next owner, in the transaction that freed them (A5, A6)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+
+from audit.context import Actor, audited
+from bookings import transitions as booking_transitions
+from bookings.models import Slot
+from waitlist import locks, planning, selectors, transitions
+from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
+from waitlist.planning import Free, Plan
+
+WAITLIST = Actor.system("waitlist")
+REASON = "offered to the next in line"
+SHORTEST_OFFER = timedelta(minutes=10)
+MOST_ROUNDS = 20
+MOST_TRIES = 5
+
+_freed: ContextVar[set[uuid.UUID] | None] = ContextVar("waitlist_freed", default=None)
+
+
+def serve(slot_ids: Collection[uuid.UUID], *, now: datetime) -> list[Offer]:
+    """Offer what is free in these slots to the first in line whom it fits.
+
+    Inside the caller's transaction, which holds the slots. Slots that take at the same time what
+    the people of these took for themselves alone are served as well, if nobody else holds them
+    at this moment; a sweep serves the others within a minute.
+
+    Serving may itself free seats (of overdue holds in the way): those are offered in a round of
+    their own, when the round that freed them is over.
+
+    Returns:
+        The offers made, each a held booking that its customer can accept until it runs out.
+    """
+    queue = _freed.get()
+    if queue is not None:
+        queue.update(slot_ids)
+        return []
+    queue = set(slot_ids)
+    token = _freed.set(queue)
+    made: list[Offer] = []
+    try:
+        for _ in range(MOST_ROUNDS):
+            if not queue:
+                break
+            ids = list(queue)
+            queue.clear()
+            made += _round(ids, now=now)
+    finally:
+        _freed.reset(token)
+    return made
+
+
+def _round(slot_ids: Collection[uuid.UUID], *, now: datetime) -> list[Offer]:
+    wanted = selectors.slots_to_serve(slot_ids, now=now)
+    if not wanted:
+        return []
+    slots = [s for s in locks.free_slots(wanted) if s.resource.is_active]
+    policies = selectors.policies_of(s.organization_id for s in slots)
+    until = {s.pk: answer_until(s, policies[s.organization_id], now=now) for s in slots}
+    slots = [s for s in slots if until[s.pk] >= now + SHORTEST_OFFER]
+    if not slots:
+        return []
+    booking_transitions.make_room(slots, now=now)
+    plan, entries = _share_out(slots, now=now)
+    if not plan.offers:
+        return []
+    by_id = {s.pk: s for s in slots}
+    pairs = [(entries[entry_id], by_id[slot_id]) for entry_id, slot_id in plan.offers]
+    with audited(WAITLIST, reason=REASON):
+        made = _offer(pairs, until, now=now)
+        passed = [(entries[pk], why) for pk, why in plan.passed.items() if pk in entries]
+        transitions.pass_over(passed, now=now)
+    return made
+
+
+def _share_out(
+    slots: Sequence[Slot], *, now: datetime
+) -> tuple[Plan, Mapping[uuid.UUID, WaitlistEntry]]:
+    """Who gets what, with what it takes claimed and then their entries locked.
+
+    Nobody, if the line changes faster than we look.
+    """
+    free = {s.pk: s for s in slots}
+    claimed: set[uuid.UUID] = set()
+    for _ in range(MOST_TRIES):
+        plan = _plan(list(free.values()), now=now)
+        chosen = [free[pk] for pk in dict.fromkeys(pk for _, pk in plan.offers)]
+        refused = booking_transitions.claim_many(
+            [s for s in chosen if s.pk not in claimed], now=now
+        )
+        claimed |= {s.pk for s in chosen}
+        if refused:  # taken by others, or by slots before them in this list
+            for pk in refused:
+                del free[pk]
+            continue
+        if not plan.offers:
+            break
+        entries = locks.by_key(locks.waiting({pk for pk, _ in plan.offers} | set(plan.passed)))
+        if all(pk in entries for pk, _ in plan.offers):
+            return plan, entries
+    return Plan(), {}
+
+
+def _plan(slots: Sequence[Slot], *, now: datetime) -> Plan:
+    line = selectors.line_for(slots)
+    limited = {s.resource_id for s in slots if s.resource.most_live_bookings is not None}
+    live = {}
+    if limited and line:
+        live = selectors.live_bookings({w.customer_id for w in line}, limited, now=now)
+    free = [
+        Free(
+            s.pk,
+            s.resource_id,
+            s.starts_at,
+            s.ends_at,
+            s.max_bookings - s.taken_bookings,
+            s.max_units - s.taken_units,
+            s.resource.most_live_bookings,
+        )
+        for s in slots
+    ]
+    return planning.plan(free, line, live=live)
+
+
+def _offer(
+    pairs: Sequence[tuple[WaitlistEntry, Slot]],
+    until: Mapping[uuid.UUID, datetime],
+    *,
+    now: datetime,
+) -> list[Offer]:
+    bookings = booking_transitions.hold_for(
+        [(slot, entry.customer, entry.units, until[slot.pk]) for entry, slot in pairs], now=now
+    )
+    return transitions.offer(
+        [(entry, booking) for (entry, _), booking in zip(pairs, bookings, strict=True)], now=now
+    )
+
+
+def answer_until(slot: Slot, policy: WaitlistPolicy, *, now: datetime) -> datetime:
+    """Until when an offer that is made now stands."""
+    return min(
+        now + timedelta(hours=policy.offer_hours),
+        slot.starts_at - timedelta(minutes=policy.offer_until_minutes),
+    )

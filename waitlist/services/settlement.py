@@ -1,0 +1,161 @@
+"""What an approval settles: entries, and the carts, items and bookings made for them (A6)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from audit.sql import prepared_cursor
+from bookings import locks as booking_locks
+from bookings import transitions as booking_transitions
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, Slot
+from waitlist import locks, selectors, signals, transitions
+from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
+from waitlist.models import Offer, WaitlistEntry
+
+GOT_IT = "The booking was approved."
+OTHERWISE = "Settled: the customer got these seats in another way."
+FULL = "The slot is full, and nobody in it can give seats back any more."
+NOT_FINAL = (BookingStatus.HELD, BookingStatus.PENDING, BookingStatus.RESCHEDULE_PROPOSED)
+
+
+def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
+    """Bookings were confirmed; close what that settles, in the same transaction.
+
+    Three kinds of entries: the ones whose offers these bookings were; those of the same
+    customers for the same seats, whose offers, bookings and cart items end as well; and
+    everybody's for a slot that is full for good. Slots that somebody else holds at this moment
+    are passed over; ``waitlist.settled`` of the consistency checks finds what that leaves.
+    """
+    concerned = _concerned(bookings)
+    if not concerned:
+        return
+    wanted = {slot_id for slot_id in concerned.values() if slot_id} | {b.slot_id for b in bookings}
+    held = list(
+        Offer.objects.filter(
+            entry__in=list(concerned),
+            status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED],
+            booking__status=BookingStatus.HELD,
+        ).select_related("booking")
+    )
+    wanted |= {o.booking.slot_id for o in held}
+    ours = set(booking_locks.slots_nobody_holds(wanted))
+    locked = {b.pk for b in booking_locks.bookings_where(Q(pk__in=[o.booking_id for o in held]))}
+    entries = [
+        e
+        for e in locks.entries(concerned)
+        if e.status in GOING_ON and (e.slot_id is None or e.slot_id in ours)
+    ]
+    got = _fulfilled(entries, bookings)
+    otherwise = [e for e in entries if e not in got and _has_them(e, bookings)]
+    over = _full_for_good({e.slot_id for e in entries if e.slot_id} & ours, now=now)
+    waiting = [
+        e
+        for e in entries
+        if e.slot_id in over and e.status == EntryStatus.WAITING and e not in otherwise
+    ]
+    transitions.move(got, "fulfil", now=now, reason=GOT_IT)
+    transitions.end(waiting, "settle", now=now, reason=FULL)
+    _end_otherwise(otherwise, [o for o in held if o.booking_id in locked], ours, now=now)
+
+
+def _end_otherwise(
+    entries: Sequence[WaitlistEntry], held: Sequence[Offer], ours: set[uuid.UUID], *, now: datetime
+) -> None:
+    ids = {e.pk for e in entries}
+    offers = [o for o in held if o.entry_id in ids and o.booking.slot_id in ours]
+    transitions.answer([o for o in offers if o.status == OfferStatus.OPEN], "withdraw", now=now)
+    transitions.move(entries, "settle", now=now, reason=OTHERWISE)
+    gone = booking_locks.bookings_where(
+        Q(pk__in=[o.booking_id for o in offers], status=BookingStatus.HELD)
+    )
+    if gone:
+        booking_transitions.cancel(gone, now=now, reason=OTHERWISE, tell=False)
+        signals.entries_settled.send(WaitlistEntry, bookings=gone, now=now)
+
+
+_ALIVE = ", ".join(f"'{s}'" for s in GOING_ON)
+
+_CONCERNED = f"""
+    SELECT e.id, e.slot_id FROM waitlist_offer o JOIN waitlist_waitlistentry e ON e.id = o.entry_id
+    WHERE o.booking_id = ANY(%(bookings)s) AND e.status IN ({_ALIVE})
+    UNION
+    SELECT e.id, e.slot_id FROM waitlist_waitlistentry e
+    WHERE e.slot_id = ANY(%(slots)s) AND e.status IN ({_ALIVE})
+    UNION
+    SELECT e.id, NULL FROM waitlist_waitlistentry e
+    WHERE e.slot_id IS NULL AND e.resource_id = ANY(%(resources)s)
+      AND e.customer_id = ANY(%(customers)s) AND e.status IN ({_ALIVE})
+"""  # noqa: S608  our own statuses
+
+
+def _concerned(bookings: Sequence[Booking]) -> dict[uuid.UUID, uuid.UUID | None]:
+    """Entries that go on and have to do with these bookings, with their slots; one statement."""
+    with prepared_cursor() as cursor:
+        cursor.execute(
+            _CONCERNED,
+            {
+                "bookings": [b.pk for b in bookings],
+                "slots": list({b.slot_id for b in bookings}),
+                "resources": list({b.slot.resource_id for b in bookings}),
+                "customers": list({b.customer_id for b in bookings}),
+            },
+        )
+        return dict(cursor.fetchall())
+
+
+def _fulfilled(
+    entries: Sequence[WaitlistEntry], bookings: Sequence[Booking]
+) -> list[WaitlistEntry]:
+    accepted = {e.pk: e for e in entries if e.status == EntryStatus.ACCEPTED}
+    if not accepted:
+        return []
+    rows = Offer.objects.filter(
+        entry__in=accepted, status=OfferStatus.ACCEPTED, booking__in=[b.pk for b in bookings]
+    )
+    return [accepted[pk] for pk in set(rows.values_list("entry_id", flat=True))]
+
+
+def _has_them(entry: WaitlistEntry, bookings: Iterable[Booking]) -> bool:
+    """Whether one of these bookings, made after the customer had joined, is what they wait for."""
+    return any(
+        b.customer_id == entry.customer_id
+        and b.units >= entry.units
+        and b.created_at >= entry.joined_at
+        and entry.wants(b.slot)
+        for b in bookings
+    )
+
+
+def _full_for_good(slot_ids: set[uuid.UUID], *, now: datetime) -> set[uuid.UUID]:
+    """Of locked slots, those in which no seat can come free any more by a customer's doing."""
+    if not slot_ids:
+        return set()
+    slots = [
+        s
+        for s in Slot.objects.filter(pk__in=slot_ids).select_related("resource")
+        if not s.has_room(1)
+    ]
+    open_ended = set(
+        Booking.objects.filter(slot__in=[s.pk for s in slots], status__in=NOT_FINAL).values_list(
+            "slot_id", flat=True
+        )
+    )
+    policies = selectors.policies_of(s.organization_id for s in slots)
+    return {
+        s.pk
+        for s in slots
+        if s.pk not in open_ended
+        and (policies[s.organization_id].closes_when_approved or not may_be_cancelled(s, now=now))
+    }
+
+
+def may_be_cancelled(slot: Slot, *, now: datetime) -> bool:
+    """Whether customers may still cancel what they have booked in a slot."""
+    if not getattr(slot.resource, "customers_may_cancel", True):
+        return False
+    return slot.starts_at - timedelta(minutes=slot.resource.cancel_until_minutes) >= now

@@ -1,0 +1,102 @@
+"""The line by the clock: whoever was passed by is served, and what is over ends (D7).
+
+Both are safe to run twice, in parallel and in the middle of anything: they pass over slots that
+somebody holds, and one that cannot be done does not keep the others.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import Q
+
+from audit.context import Actor, audited
+from audit.observability import sweeps
+from audit.observability.sweeps import Failures
+from bookings import locks as booking_locks
+from waitlist import locks, selectors, transitions
+from waitlist.lifecycle import EntryStatus
+from waitlist.services import serving
+
+SERVE, END = "waitlist.serve", "waitlist.end"  # as the log and alerts name them
+OVER = "No seats came free in time."
+
+
+def serve_lines(
+    *,
+    actor: Actor,
+    now: datetime,
+    batch: int = 100,
+    seen: set[uuid.UUID] | None = None,
+    failed: Failures | None = None,
+) -> int:
+    """Offer seats that are free in slots with a line, one batch of slots.
+
+    Seats are offered in the transaction that frees them. This is for those it could not reach: a
+    slot of another service of the same doctor that somebody was just booking, or seats whose
+    last hold ran out while nobody asked.
+
+    Args:
+        seen: slots to pass over; those looked at now are added.
+        failed: slots that cannot be served; those that fail now are added.
+
+    Returns:
+        How many slots it looked at; call again until it is 0.
+    """
+    seen = set() if seen is None else seen
+    failed = {} if failed is None else failed
+    found = selectors.unserved_slots(now=now, limit=batch, skip=[*seen, *failed])
+    seen.update(found)
+
+    def act(slot_ids: Collection[uuid.UUID]) -> bool:
+        with transaction.atomic(), audited(actor, reason=serving.REASON):
+            ours = booking_locks.slots_nobody_holds(slot_ids)
+            serving.serve(ours, now=now)
+        return True
+
+    try:
+        if found:
+            act(found)
+    except DatabaseError as error:
+        if isinstance(error, OperationalError):
+            raise
+        sweeps.each(SERVE, found, lambda pk: act([pk]), failed=failed, blame=DatabaseError)
+    return len(found)
+
+
+def end_overdue(
+    *, actor: Actor, now: datetime, batch: int = 500, failed: Failures | None = None
+) -> int:
+    """End entries whose slot or time is over or not offered any more, one batch; returns how many.
+
+    Args:
+        failed: entries to pass over; those that fail now are added.
+    """
+    failed = {} if failed is None else failed
+    found = selectors.overdue_entries(now=now, limit=batch, skip=list(failed))
+
+    def act(rows: Sequence[tuple[uuid.UUID, uuid.UUID | None]]) -> int:
+        with transaction.atomic(), audited(actor, reason=OVER):
+            wanted = {slot_id for _, slot_id in rows if slot_id}
+            ours = set(booking_locks.slots_nobody_holds(wanted)) if wanted else set()
+            ids = [pk for pk, slot_id in rows if slot_id is None or slot_id in ours]
+            entries = locks.entries_nobody_holds(Q(pk__in=ids, status=EntryStatus.WAITING))
+            transitions.end(entries, "run_out", now=now, reason=OVER)
+        return len(entries)
+
+    try:
+        return act(found) if found else 0
+    except DatabaseError as error:
+        if isinstance(error, OperationalError):
+            raise
+        by_id = dict(found)
+        return sweeps.each(
+            END,
+            by_id,
+            lambda pk: bool(act([(pk, by_id[pk])])),
+            failed=failed,
+            blame=DatabaseError,
+        )
