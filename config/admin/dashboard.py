@@ -219,15 +219,14 @@ def _bookings_per_day(request: HttpRequest, today: date) -> dict[str, Any] | Non
 
 
 def _occupancy(request: HttpRequest, today: date) -> dict[str, Any] | None:
-    """How full each resource is this week, Monday to Sunday, the fullest first.
+    """How full each resource is today and the six days after, the fullest first.
 
     Counted from bookings: the counters of a slot forget who has come and gone.
     """
     slots, bookings = _rows(request, Slot), _rows(request, Booking)
     if slots is None or bookings is None:
         return None
-    monday = today - timedelta(days=today.weekday())
-    week = _day(monday), _day(monday + timedelta(days=7))
+    week = _day(today), _day(today + timedelta(days=7))
     offered = (
         slots.select_related(None)
         .exclude(status=SlotStatus.LEGACY, taken_units=0)

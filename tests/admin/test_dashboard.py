@@ -139,7 +139,7 @@ def test_an_empty_organisation_gets_plain_words(db):
     text = signed_in(membership.user).get(reverse(INDEX)).content.decode()
 
     assert "Nobody is booked in these four weeks" in text
-    assert "No slots are offered this week" in text
+    assert "No slots are offered in the next seven days" in text
     assert "Nobody is booked from now on" in text
 
 
