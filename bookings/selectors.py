@@ -216,7 +216,8 @@ def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Ava
     blocked = _blocked([s for s in slots if s.takes_exclusively], now=now)
     found = {}
     for slot in slots:
-        late_bookings, late_units = overdue.get(slot.pk, (0, 0))
+        # What ran out is the line's, where somebody waits.
+        late_bookings, late_units = (0, 0) if slot.has_line else overdue.get(slot.pk, (0, 0))
         bookings = slot.max_bookings - slot.taken_bookings + late_bookings
         units = slot.max_units - slot.taken_units + late_units
         if bookings <= 0 or slot.pk in blocked:
@@ -231,7 +232,13 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
     The same rule as :func:`availability`, for the database, so that pages stay full.
     """
     late = (
-        Booking.objects.filter(slot=OuterRef("pk"), status=BookingStatus.HELD, held_until__lte=now)
+        Booking.objects.filter(
+            slot=OuterRef("pk"),
+            status=BookingStatus.HELD,
+            held_until__lte=now,
+            slot__line_units__isnull=True,  # otherwise it is the line's
+            slot__resource__line=0,
+        )
         .order_by()
         .values("slot")
     )

@@ -31,7 +31,9 @@ def offers_follow(
         settlement.settle(bookings, now=now)
     if move not in ENDING:
         return
-    ended = {b.pk: b for b in bookings}
+    ended = {b.pk: b for b in bookings if b.slot.concerns_line}
+    if not ended:
+        return
     offers = list(
         Offer.objects.filter(
             booking__in=ended, status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED]

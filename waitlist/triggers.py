@@ -1,7 +1,8 @@
 """Gates: what a slot and a resource say of those who wait for them, kept by the database.
 
-``Slot.line_units`` is the smallest party waiting for the slot, ``Resource.line`` how many wait
-for any time of the resource. ``bookings.transitions`` asks them before anybody from outside gets
+``Slot.line_units`` is the smallest party waiting for the slot, ``Resource.line`` how many are in
+line for any time of the resource, with those who were offered seats and have not got them yet.
+``bookings.transitions`` asks them before anybody from outside gets
 seats. One statement-level trigger per event: a batch of N entries costs two statements more.
 """
 
@@ -30,7 +31,7 @@ def _gates(old: bool, new: bool) -> str:
         SELECT t.resource_id, count(e.id)::int AS entries
         FROM ({resources}) t (resource_id)
         LEFT JOIN waitlist_waitlistentry e ON e.resource_id = t.resource_id
-             AND e.slot_id IS NULL AND e.status = 'waiting'
+             AND e.slot_id IS NULL AND e.status IN ('waiting', 'offered', 'accepted')
         GROUP BY t.resource_id
     ) g
     WHERE r.id = g.resource_id AND r.line <> g.entries;

@@ -126,7 +126,7 @@ class Resource(models.Model):
         default=True,
         help_text=_("Customers can wait in line for what is full."),
     )
-    # How many wait in line for any time of it; the waitlist keeps it (see ``Slot.line_units``).
+    # How many are in line for any time of it; the waitlist keeps it (see ``Slot.line_units``).
     line = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     planned_at = models.DateTimeField(null=True, editable=False)  # its slots follow the rules
     is_active = models.BooleanField(_("active"), default=True)

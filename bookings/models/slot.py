@@ -219,6 +219,11 @@ class Slot(models.Model):
         return own + self.parts
 
     @property
+    def concerns_line(self) -> bool:
+        """Whether the waitlist may have to do with its bookings: somebody waits or waited."""
+        return self.waited_for or self.resource.line > 0
+
+    @property
     def has_line(self) -> bool:
         """Whether somebody waits for this slot, or for any time of its resource."""
         return self.line_units is not None or self.resource.line > 0

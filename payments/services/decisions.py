@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit import outbox
 from audit.context import Actor, audited
@@ -22,6 +23,7 @@ from payments import locks, notices, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
 from payments.models import CartTransaction
+from waitlist.services import settlement
 
 LONGEST_REASON = 1_000
 
@@ -53,7 +55,11 @@ def approve(
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason),
     ):
-        bookings = locks.bookings_of(transaction_id)
+        # Where the waitlist is concerned, seats may change hands, and slots come first.
+        if settlement.concerns(Q(cart_item__transaction=transaction_id)):
+            bookings = locks.slots_and_bookings_of(transaction_id)
+        else:
+            bookings = locks.bookings_of(transaction_id)
         found = locks.transaction(transaction_id, organization_id=organization_id)
         transitions.check(found, "approve")
         check_version(found, version)

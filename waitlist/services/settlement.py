@@ -31,7 +31,8 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     everybody's for a slot that is full for good. Slots that somebody else holds at this moment
     are passed over; ``waitlist.settled`` of the consistency checks finds what that leaves.
     """
-    concerned = _concerned(bookings)
+    near = [b for b in bookings if b.slot.concerns_line]
+    concerned = _concerned(near) if near else {}
     if not concerned:
         return
     wanted = {slot_id for slot_id in concerned.values() if slot_id} | {b.slot_id for b in bookings}
@@ -45,13 +46,16 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     wanted |= {o.booking.slot_id for o in held}
     ours = set(booking_locks.slots_nobody_holds(wanted))
     locked = {b.pk for b in booking_locks.bookings_where(Q(pk__in=[o.booking_id for o in held]))}
-    entries = [
-        e
-        for e in locks.entries(concerned)
-        if e.status in GOING_ON and (e.slot_id is None or e.slot_id in ours)
-    ]
+    out_of_reach = {
+        o.entry_id for o in held if o.booking.slot_id not in ours or o.booking_id not in locked
+    }
+    # An accepted entry follows its booking, which is ours; the others wait under their slots.
+    entries = [e for e in locks.entries(concerned) if e.status in GOING_ON]
     got = _fulfilled(entries, bookings)
-    otherwise = [e for e in entries if e not in got and _has_them(e, bookings)]
+    entries = [e for e in entries if e.slot_id is None or e.slot_id in ours]
+    otherwise = [
+        e for e in entries if e not in got and e.pk not in out_of_reach and _has_them(e, bookings)
+    ]
     over = _full_for_good({e.slot_id for e in entries if e.slot_id} & ours, now=now)
     waiting = [
         e
@@ -60,14 +64,23 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     ]
     transitions.move(got, "fulfil", now=now, reason=GOT_IT)
     transitions.end(waiting, "settle", now=now, reason=FULL)
-    _end_otherwise(otherwise, [o for o in held if o.booking_id in locked], ours, now=now)
+    _end_otherwise(otherwise, held, now=now)
+
+
+def concerns(bookings: Q) -> bool:
+    """Whether approving these bookings may settle anything, as it looks before any lock.
+
+    Then the slots are to be locked before the bookings, so that nothing is passed over.
+    """
+    waited_for = Q(slot__waited_for=True) | Q(slot__resource__line__gt=0)
+    return Booking.objects.filter(bookings & waited_for).exists()
 
 
 def _end_otherwise(
-    entries: Sequence[WaitlistEntry], held: Sequence[Offer], ours: set[uuid.UUID], *, now: datetime
+    entries: Sequence[WaitlistEntry], held: Sequence[Offer], *, now: datetime
 ) -> None:
     ids = {e.pk for e in entries}
-    offers = [o for o in held if o.entry_id in ids and o.booking.slot_id in ours]
+    offers = [o for o in held if o.entry_id in ids]
     transitions.answer([o for o in offers if o.status == OfferStatus.OPEN], "withdraw", now=now)
     transitions.move(entries, "settle", now=now, reason=OTHERWISE)
     gone = booking_locks.bookings_where(
