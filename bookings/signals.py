@@ -17,6 +17,10 @@ bookings_moved = Signal()
 # Received by the waitlist: the next in line are offered them (A5, A6).
 seats_released = Signal()
 
+# Slots were made or are offered again. Arguments: ``resource_ids`` (sorted list), ``now``.
+# Received by the waitlist: who waits for any time of a resource is offered one of them.
+slots_made = Signal()
+
 # Bookings moved to other slots, their status as it was. Arguments: ``bookings`` (list, already
 # moved), ``now``.
 # Received by payments: what is due before the start follows the start.

@@ -10,17 +10,19 @@ from typing import Any
 from audit.context import current_actor_kind
 from bookings import signals
 from bookings.models import Booking
-from waitlist import transitions
+from waitlist import selectors, transitions
 from waitlist.lifecycle import OfferStatus
 from waitlist.models import Offer
 from waitlist.services import serving, settlement
 
+MOST_NEW = 500  # new slots looked at in their own transaction; the sweep serves the others
 ENDING = ("cancel", "expire", "reject")
 
 
 def connect() -> None:
     signals.bookings_moved.connect(offers_follow, dispatch_uid="waitlist.offers_follow")
     signals.seats_released.connect(line_is_served, dispatch_uid="waitlist.line_is_served")
+    signals.slots_made.connect(new_slots_are_offered, dispatch_uid="waitlist.new_slots_are_offered")
 
 
 def offers_follow(
@@ -50,3 +52,9 @@ def offers_follow(
 def line_is_served(slot_ids: Sequence[uuid.UUID], now: datetime, **kwargs: Any) -> None:
     """Freed seats are offered to the first in line whom they fit."""
     serving.serve(slot_ids, now=now)
+
+
+def new_slots_are_offered(resource_ids: Sequence[uuid.UUID], now: datetime, **kwargs: Any) -> None:
+    """Who waits for any time of a resource is offered one of its new slots."""
+    if slot_ids := selectors.unserved_slots(now=now, limit=MOST_NEW, resources=resource_ids):
+        serving.serve(slot_ids, now=now)

@@ -84,6 +84,7 @@ _UNSERVED = """
     WHERE s.line_units IS NOT NULL AND s.status = 'open' AND s.starts_at > %(soon)s
       AND s.taken_bookings < s.max_bookings AND s.taken_units + s.line_units <= s.max_units
       AND NOT s.id = ANY(%(skip)s)
+      AND (%(resources)s::uuid[] IS NULL OR s.resource_id = ANY(%(resources)s))
     UNION
     SELECT s.id FROM waitlist_waitlistentry e
     JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
@@ -91,16 +92,28 @@ _UNSERVED = """
     WHERE e.slot_id IS NULL AND e.status = 'waiting' AND s.status = 'open' AND s.source <> 'free'
       AND s.starts_at > %(soon)s AND s.taken_bookings < s.max_bookings
       AND s.taken_units + e.units <= s.max_units AND NOT s.id = ANY(%(skip)s)
+      AND (%(resources)s::uuid[] IS NULL OR e.resource_id = ANY(%(resources)s))
     LIMIT %(limit)s
 """
 
 
 def unserved_slots(
-    *, now: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+    *,
+    now: datetime,
+    limit: int,
+    skip: Collection[uuid.UUID] = (),
+    resources: Collection[uuid.UUID] | None = None,
 ) -> list[uuid.UUID]:
-    """Slots with room that somebody waits for: what a sweep serves."""
+    """Slots with room that somebody waits for: what a sweep serves.
+
+    Args:
+        resources: only slots of these; None for all.
+    """
+    only = None if resources is None else list(resources)
     with connection.cursor() as cursor:
-        cursor.execute(_UNSERVED, {"soon": now, "limit": limit, "skip": list(skip)})
+        cursor.execute(
+            _UNSERVED, {"soon": now, "limit": limit, "skip": list(skip), "resources": only}
+        )
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -651,6 +651,9 @@ def _apply(
     ] + [there.id for plan in plans for there in plan.revive]
     if roomier:
         signals.seats_released.send(Slot, slot_ids=sorted(set(roomier)), now=now)
+    made = sorted(p.resource.pk for p in plans if p.create or p.revive)
+    if made:
+        signals.slots_made.send(Slot, resource_ids=made, now=now)
     return Applied(plans, affected)
 
 

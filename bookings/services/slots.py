@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
-from bookings import locks
+from bookings import locks, signals
 from bookings.errors import SlotInUse
 from bookings.lifecycle import SLOT, SlotStatus
 from bookings.models import Resource, Slot
@@ -45,7 +46,10 @@ def create_slots(
         locks.planning([resource.pk])  # its schedule makes slots as well
         before = Slot.objects.filter(resource=resource).count()
         Slot.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
-        return Slot.objects.filter(resource=resource).count() - before
+        made = Slot.objects.filter(resource=resource).count() - before
+        if made:
+            signals.slots_made.send(Slot, resource_ids=[resource.pk], now=timezone.now())
+    return made
 
 
 def change_capacity(
@@ -69,7 +73,15 @@ def change_capacity(
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
             max_bookings=max_bookings, max_units=max_units
         )
+        _released(slots)
     return slots
+
+
+def _released(slots: Sequence[Slot]) -> None:
+    """Seats in these locked slots may have come free: the waitlist is asked first."""
+    if slots:
+        ids = sorted(s.pk for s in slots)
+        signals.seats_released.send(Slot, slot_ids=ids, now=timezone.now())
 
 
 def close_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
@@ -89,4 +101,6 @@ def _move(slot_ids: Iterable[uuid.UUID], move: str, actor: Actor, reason: str) -
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(status=target)
         for slot in slots:
             slot.status = target
+        if target == SlotStatus.OPEN:
+            _released(slots)
     return slots

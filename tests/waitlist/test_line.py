@@ -400,3 +400,31 @@ def test_a_window_must_make_sense() -> None:
         join(Window(resource.pk, now + timedelta(days=2), now + timedelta(days=1)))
     with refusal(SeatsAvailable):
         join(window(resource))
+
+
+def test_a_closed_slot_that_opens_again_serves_the_line() -> None:
+    slot, _ = full_slot()
+    entry = join(slot)
+    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="a leak")
+    free(slot)
+    assert fresh(entry).status == "waiting"
+    slot_services.open_slots(slot_ids=[slot.pk], actor=STAFF, reason="mended")
+    assert fresh(entry).status == "offered"
+    assert_consistent()
+
+
+def test_new_slots_are_offered_to_those_who_wait_for_any_time() -> None:
+    resource = ResourceFactory()
+    full_slot(resource)
+    entry = join(window(resource))
+    start = soon(30)
+    slot_services.create_slots(
+        resource=resource,
+        periods=[(start, start + timedelta(hours=1))],
+        max_bookings=1,
+        max_units=1,
+        actor=STAFF,
+    )
+    assert fresh(entry).status == "offered"
+    assert offer_of(entry).booking.slot.starts_at == start
+    assert_consistent()

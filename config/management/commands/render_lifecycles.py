@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from audit.lifecycle import Lifecycle
 from bookings.lifecycle import BOOKING, LIVE, PROPOSAL, SLOT
 from payments.lifecycle import CART, ITEM, ITEM_OF_BOOKING, PAYMENT, PROOF, TRANSACTION
+from waitlist.lifecycle import ENTRY, OFFER
 
 FILE = Path("docs/lifecycles.md")
 
@@ -31,7 +32,19 @@ NOUNS: dict[str, tuple[Lifecycle, str]] = {
         PROPOSAL,
         "Another time for a booking, held by a booking that stands in for it until its customer has answered.",
     ),
-    "Cart": (CART, "A customer has one open cart."),
+    "Waitlist entry": (
+        ENTRY,
+        "A place in line for a slot, or for any time of a resource. Freed seats are *offered* to the"
+        " first whom they fit; an accepted offer is *fulfilled* when its booking is approved.",
+    ),
+    "Waitlist offer": (
+        OFFER,
+        "A held booking for somebody in line. It runs out when the hold does.",
+    ),
+    "Cart": (
+        CART,
+        "A customer has one open cart. One that held only what an approval has settled is closed.",
+    ),
     "Cart item": (ITEM, "Follows its booking, always (see the table at the end)."),
     "Cart transaction": (TRANSACTION, "What was checked out together is decided together."),
     "Payment of a transaction": (
