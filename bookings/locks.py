@@ -333,12 +333,27 @@ def stand_ins(bookings: Iterable[Booking]) -> list[Booking]:
 def overdue_holds(
     slot_ids: Iterable[uuid.UUID], *, now: datetime, skip: Collection[uuid.UUID] = ()
 ) -> list[Booking]:
-    """Lock the holds of locked slots whose time has run out, but for those in ``skip``."""
-    return list(
+    """Lock the holds of locked slots whose time has run out, but for those in ``skip``.
+
+    One that stands in for another booking ends with its proposal, and that booking is somewhere
+    else: its lock comes out of order. Where somebody else has it (moves an order it is paid with,
+    say, and waits for what we hold), the stand-in is passed over, and what it holds is taken.
+    """
+    found = list(
         _bookings()
         .filter(slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now)
         .exclude(pk__in=list(skip))
     )
+    originals = {b.stands_for_id for b in found if b.stands_for_id}
+    if not originals:
+        return found
+    ours = set(
+        Booking.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(pk__in=originals)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    return [b for b in found if b.stands_for_id is None or b.stands_for_id in ours]
 
 
 def slots_nobody_holds(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:

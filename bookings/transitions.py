@@ -403,13 +403,14 @@ def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: dat
 
 def accept(booking: Booking, stand_in: Booking, *, now: datetime) -> None:
     """The booking takes the seats of its stand-in, in the one statement in which the stand-in
-    lets them go: at no moment are they anybody else's to have.
+    lets them go: at no moment are they anybody else's to have. A slot that was closed meanwhile
+    still serves the people in it, and the stand-in is one of them.
 
     Raises:
-        SlotGone: the proposed slot has been closed, or its rules have changed.
+        SlotGone: the proposed slot has started, or its rules have changed.
     """
     old, slot = booking.slot, stand_in.slot
-    if slot.status != SlotStatus.OPEN or slot.starts_at <= now:
+    if slot.status == SlotStatus.LEGACY or slot.starts_at <= now:
         raise SlotGone(
             "The proposed time is not offered any more. Decline it; the booking stays where it is."
         )

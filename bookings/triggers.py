@@ -31,12 +31,19 @@ _BOOKABLE = f"""
     END IF;
 """
 
-# The same for a live booking that moves to another slot.
-_MOVABLE = """
+# The same for a live booking that moves to another slot. Into a closed one only by taking over the
+# seats that its own stand-in has there, in the statement in which that one lets them go: what was
+# held for somebody before the slot was closed stays theirs.
+_MOVABLE = f"""
     IF EXISTS (
         SELECT 1 FROM new_rows n JOIN old_rows b ON b.id = n.id AND b.slot_id <> n.slot_id
         JOIN bookings_slot s ON s.id = n.slot_id
-        WHERE s.organization_id <> n.organization_id OR s.status <> 'open' OR s.starts_at <= now()
+        WHERE s.organization_id <> n.organization_id OR s.starts_at <= now()
+           OR s.status <> 'open' AND NOT (s.status = 'closed' AND EXISTS (
+               SELECT 1 FROM old_rows h JOIN new_rows g ON g.id = h.id
+               WHERE h.stands_for_id = n.id AND h.slot_id = n.slot_id AND h.units >= n.units
+                 AND h.status = '{BookingStatus.HELD}' AND g.status = '{BookingStatus.CANCELLED}'
+           ))
     ) THEN
         RAISE EXCEPTION 'the slot is closed, has started or belongs to somebody else' USING
             ERRCODE = 'check_violation', CONSTRAINT = 'bookings_booking_slot_is_bookable';

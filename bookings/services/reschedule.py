@@ -182,7 +182,7 @@ def accept(
 
     Raises:
         NoProposal: there is none, or the time to answer has run out.
-        SlotGone: the proposed slot was closed meanwhile.
+        SlotGone: the proposed time is not offered any more; one that was only closed is kept.
         StaleVersion: somebody changed the booking since the caller read it.
         NotFound: the organisation has no such booking.
     """

@@ -345,14 +345,53 @@ def test_without_a_proposal_there_is_nothing_to_answer(act, booking):
     refused(NotFound, booking, lambda: act(booking, organization_id=f.some_id()))
 
 
-def test_a_slot_that_was_closed_meanwhile_is_not_moved_into(proposed, two):
+def test_what_was_held_before_a_slot_was_closed_can_still_be_accepted(proposed, two):
     Slot.objects.filter(pk=two[1].pk).update(status="closed")
+
+    accept(proposed)
+
+    assert place(proposed)[:2] == (two[1].pk, "confirmed")
+    assert_consistent()
+
+
+def test_a_slot_that_no_longer_fits_is_not_moved_into(proposed, two):
+    Slot.objects.filter(pk=two[1].pk).update(status="legacy")
 
     error = refused(SlotGone, proposed, lambda: accept(proposed))
 
     assert "Decline it" in error.detail
     decline(proposed)
     assert place(proposed)[:2] == (two[0].pk, "confirmed")
+
+
+@pytest.mark.parametrize("how", ["the hold stays", "too many people", "somebody else's"])
+def test_nobody_else_comes_into_a_closed_slot_by_a_stand_in(proposed, two, how):
+    """Plain SQL: only the booking it stands for takes over its seats, and only these."""
+    stand_in = Booking.objects.get(stands_for=proposed)
+    other = booked(f.make_slot(two[0].resource, starts_at=f.soon(90)))
+    moved = other if how == "somebody else's" else proposed
+    Slot.objects.filter(pk=two[1].pk).update(status="closed")
+    ends = "status" if how == "the hold stays" else "'cancelled'"
+    units = 2 if how == "too many people" else 1
+
+    with (
+        pytest.raises(Exception, match="closed, has started"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "UPDATE bookings_booking SET slot_id = %(slot)s,"
+            " units = CASE WHEN id = %(moved)s THEN %(units)s ELSE units END,"
+            f" status = CASE WHEN id = %(moved)s THEN 'confirmed' ELSE {ends} END,"
+            f" ended_at = CASE WHEN {ends} = 'cancelled' AND id <> %(moved)s THEN now() END"
+            " WHERE id IN (%(moved)s, %(stand_in)s)",
+            {
+                "slot": two[1].pk,
+                "moved": moved.pk,
+                "units": units,
+                "stand_in": stand_in.pk,
+            },
+        )
 
 
 # Running out

@@ -18,7 +18,7 @@ from audit.errors import DomainError, StaleVersion
 from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings import transitions
-from bookings.errors import BookingOver, NoProposal, SlotFull
+from bookings.errors import BookingOver, NoProposal, ResourceTaken, SlotFull
 from bookings.models import Booking, Proposal, Slot
 from bookings.services import bookings
 from bookings.services import reschedule as proposals
@@ -530,4 +530,53 @@ def test_an_answer_and_a_cancelled_order_leave_no_seat_behind():
         assert all(isinstance(o, DomainError) for o in lost(outcomes)), outcomes
         assert [place(b)[1] for b in found] == ["cancelled"] * 2
         assert taken(new) == [0]
+    assert_consistent()
+
+
+def a_seat_asked_for_while_what_is_paid_with_its_stand_in_moves():
+    """One asks for a court at a time that a proposal, whose time to answer ran out, still holds;
+    beside it another booking of the same order moves to a third time of that court."""
+    court = f.ResourceFactory(exclusive=True)
+    hall = f.ResourceFactory(organization=court.organization)
+    start = f.soon(24 * 4)
+    customer = f.CustomerFactory(organization=court.organization)
+    made = f.check_out(customer, *f.make_slots(hall, 2, start=f.soon(24 * 6)), method="free")
+    first, second = Booking.objects.filter(cart_item__transaction=made).order_by("pk")
+    held = f.make_slot(court, starts_at=start)
+    proposing(first, held)()
+    beside = f.make_slot(court, starts_at=start + timedelta(minutes=30))
+    third = f.make_slot(court, starts_at=start + timedelta(days=1))
+    late = Proposal.objects.get().expires_at + timedelta(seconds=1)
+    outcomes = interleave(
+        holding(beside, now=late),
+        after=(booking_locks, "take_in_turn"),
+        second=moving(second, third),
+    )
+    return first, second, third, outcomes
+
+
+def test_who_asks_for_a_proposed_time_that_ran_out_never_waits_for_its_booking():
+    first, second, third, (asked, moved) = (
+        a_seat_asked_for_while_what_is_paid_with_its_stand_in_moves()
+    )
+
+    assert isinstance(asked, ResourceTaken)  # for this moment: the next one gets it
+    assert place(moved) == (third.pk, "confirmed")
+    assert place(first)[1] == "reschedule_proposed"
+    assert second.pk == moved.pk
+    assert_consistent()
+
+
+def test_control_waiting_for_the_booking_of_a_stand_in_ends_in_a_deadlock(monkeypatch):
+    def waiting(slot_ids, *, now, skip=()):
+        return booking_locks.bookings_where(
+            Q(slot_id__in=list(slot_ids), status="held", held_until__lte=now)
+        )
+
+    monkeypatch.setattr(booking_locks, "overdue_holds", waiting)
+    *_rest, outcomes = a_seat_asked_for_while_what_is_paid_with_its_stand_in_moves()
+
+    (victim,) = lost(outcomes)
+    assert isinstance(victim, OperationalError)
+    assert "deadlock" in str(victim)
     assert_consistent()
