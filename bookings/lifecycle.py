@@ -61,6 +61,7 @@ SLOT = Lifecycle(
     ("open", {SlotStatus.CLOSED}, SlotStatus.OPEN),
     ("retire", {SlotStatus.OPEN, SlotStatus.CLOSED}, SlotStatus.LEGACY),
     ("revive", {SlotStatus.LEGACY}, SlotStatus.OPEN),
+    ("revive_closed", {SlotStatus.LEGACY}, SlotStatus.CLOSED),
 )
 
 PROPOSAL = Lifecycle(

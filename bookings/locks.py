@@ -131,6 +131,20 @@ def resource(resource_id: uuid.UUID, *, organization_id: uuid.UUID) -> Resource:
 _TAKING, _PLANNING = 0x4846_0001 << 32, 0x4846_0002 << 32
 
 
+def schedules_of(organization_id: uuid.UUID, *, alone: bool = False) -> None:
+    """Change the schedule of one resource, beside others; or, alone, those of all of them.
+
+    So that what closes everything sees a resource whose first schedule is just being made, or is
+    seen by it. Before the planning locks.
+    """
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {lock}(hashtextextended(%s, 0))",
+            [f"bookings_schedules:{organization_id}"],
+        )
+
+
 def planning(resource_ids: Iterable[uuid.UUID]) -> None:
     """Change the schedules of resources, and the slots they make, one after the other."""
     numbers = Resource.objects.filter(pk__in=set(resource_ids)).values_list("number", flat=True)

@@ -34,7 +34,10 @@ class There(NamedTuple):
     taken_units: int
     status: str
     source: str
-    has_history: bool  # it has, or had, bookings, or somebody waited for it
+    # It has, or had, bookings, or somebody waited for it, or staff closed it: it is not deleted.
+    has_history: bool
+    limits_by_hand: bool = False
+    stays_closed: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -148,9 +151,10 @@ def _keep(plan: Plan, there: There, wanted: Planned) -> None:
     if there.source == Slot.Source.HAND:
         plan.kept += 1
         return
+    by_hand = there.limits_by_hand
     limits = Limits(
-        max(wanted.max_bookings, there.taken_bookings),
-        max(wanted.max_units, there.taken_units),
+        there.max_bookings if by_hand else max(wanted.max_bookings, there.taken_bookings),
+        there.max_units if by_hand else max(wanted.max_units, there.taken_units),
         # People in it have been promised the time around it as well.
         there.busy_from if there.taken_bookings else wanted.busy_from,
         there.busy_until if there.taken_bookings else wanted.busy_until,

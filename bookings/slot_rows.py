@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import connection
+from django.db.models import Case, Q, Value, When
 
 from audit.ids import uuid7
 from audit.sql import update_rows
-from bookings.lifecycle import SLOT
+from bookings.lifecycle import SLOT, SlotStatus
 from bookings.models import Resource, Slot
 from bookings.planning import Planned
 from bookings.regeneration import Limits, There
@@ -35,7 +36,9 @@ _READ = """
            extract(epoch FROM s.ends_at)::bigint, extract(epoch FROM s.busy_from)::bigint,
            extract(epoch FROM s.busy_until)::bigint, s.max_bookings, s.max_units,
            s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
-           OR s.waited_for OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id)
+           OR s.waited_for OR s.status = 'closed' OR s.stays_closed
+           OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id),
+           s.limits_by_hand, s.stays_closed
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)
@@ -108,15 +111,20 @@ def change(changes: Sequence[tuple[There, Limits]]) -> None:
 
 
 def revive(ids: Sequence[uuid.UUID]) -> None:
-    """Offer locked legacy slots again."""
+    """Offer locked legacy slots again; those that staff had closed come back closed."""
     if ids:
-        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("revive"))
+        closed = When(stays_closed=True, then=Value(SLOT.target("revive_closed")))
+        Slot.objects.filter(pk__in=ids).update(
+            status=Case(closed, default=Value(SLOT.target("revive"))), stays_closed=False
+        )
 
 
 def retire(ids: Sequence[uuid.UUID]) -> None:
     """Offer locked slots to nobody new."""
     if ids:
-        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("retire"))
+        Slot.objects.filter(pk__in=ids).update(
+            status=SLOT.target("retire"), stays_closed=Q(status=SlotStatus.CLOSED)
+        )
 
 
 def delete(ids: Sequence[uuid.UUID]) -> None:

@@ -139,9 +139,9 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
     search_fields = ("resource__name",)
     search_help_text = _("Name of the resource")
     ordering = ("starts_at", "id")
-    actions = ("close_chosen", "open_chosen", "change_capacity_chosen")
+    actions = ("close_chosen", "open_chosen", "change_capacity_chosen", "follow_schedule_chosen")
     actions_list = ("make_slots",)
-    actions_detail = ("close_this", "open_this", "change_capacity_this")
+    actions_detail = ("close_this", "open_this", "change_capacity_this", "follow_schedule_this")
     fieldsets = (
         (
             None,
@@ -178,6 +178,11 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
 
     def has_open_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self._allows(request, object_id, "open")
+
+    def has_follow_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not object_id or not self.has_manage_permission(request, object_id):
+            return False
+        return bool(self.get_object_or_none(request, object_id).limits_by_hand)
 
     def _allows(self, request: HttpRequest, object_id: Any, move: str) -> bool:
         if not object_id or not self.has_manage_permission(request, object_id):
@@ -232,16 +237,34 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
         icon="groups",
         permission="manage",
         title=_("How many does this slot take?"),
-        words=_("Never fewer than are in it already. The schedule may change this again."),
+        words=_("Never fewer than are in it already. The schedule leaves this alone from now on."),
         button=_("Change"),
         done=_("The slot takes other numbers now."),
         label_many=_("Change how many they take"),
         title_many=_("Change how many they take"),
         words_many=_(
-            "All of them get both limits. If one has more people in it, none is changed. Where the"
-            " schedule made them, it may change them again."
+            "All of them get both limits. If one has more people in it, none is changed. Their"
+            " schedules leave these limits alone from now on."
         ),
         done_many=_("changed"),
+    )
+
+    follow_schedule_this, follow_schedule_chosen = change(
+        "follow_schedule",
+        services.follow_schedule,
+        form=Reason,
+        dialog=ReasonDialog,
+        label=_("Limits of the schedule"),
+        icon="restart_alt",
+        permission="follow",
+        title=_("Take the limits of the schedule again?"),
+        words=_("Within ten minutes, but never fewer than are in it."),
+        button=_("Follow the schedule"),
+        done=_("The slot takes the limits of its schedule within ten minutes."),
+        label_many=_("Take the limits of the schedule again"),
+        title_many=_("Take the limits of the schedule again"),
+        words_many=_("Those whose limits were changed by hand follow within ten minutes."),
+        done_many=_("follow their schedule"),
     )
 
     # --- columns ---------------------------------------------------------------------------
@@ -272,10 +295,9 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
             '{} · {}<br><span class="hf-quiet">{}</span>',
             slot.get_source_display(),
             link(url, gettext("Open the schedule")),
-            gettext(
-                "The schedule may change again what is changed here by hand; a closed slot stays"
-                " closed while the schedule has it."
-            ),
+            gettext("Its limits were changed by hand; the schedule leaves them alone.")
+            if slot.limits_by_hand
+            else gettext("What is changed here by hand stays when the schedule changes."),
         )
 
     @display(description=_("resource"))

@@ -70,6 +70,10 @@ class Slot(models.Model):
     picked = ArrayField(models.BigIntegerField(), default=list, editable=False)
     line_units = models.PositiveIntegerField(null=True, editable=False)
     waited_for = models.BooleanField(default=False, db_default=False, editable=False)
+    # What staff said of a slot outlives a change of its schedule: one that was closed comes back
+    # closed when it fits again, and limits that were changed by hand stay.
+    stays_closed = models.BooleanField(default=False, db_default=False, editable=False)
+    limits_by_hand = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     history = Trail(

@@ -310,6 +310,7 @@ def add_exceptions(
         audited(actor, reason=reason),
     ):
         found = _still_there(organization_id, withdraw)
+        _beside_others(organization_id, [*exceptions, *found])
         resources = _resources_of(organization_id, [*exceptions, *found])
         _withdraw(found, now=now)
         for exception, key in zip(exceptions, _keys(exceptions), strict=True):
@@ -351,6 +352,7 @@ def withdraw_exceptions(
         audited(actor, reason=reason),
     ):
         found = _still_there(organization_id, exception_ids)
+        _beside_others(organization_id, found)
         resources = _resources_of(organization_id, found)
         _withdraw(found, now=now)
         done = _apply(resources, seen=seen, now=now)
@@ -487,6 +489,10 @@ def _resources_of(
     return list(Resource.objects.filter(pk__in=ids).order_by("number"))
 
 
+def _beside_others(organization_id: uuid.UUID, exceptions: Iterable[ScheduleException]) -> None:
+    locks.schedules_of(organization_id, alone=any(e.resource_id is None for e in exceptions))
+
+
 def _still_there(
     organization_id: uuid.UUID, exception_ids: Collection[uuid.UUID]
 ) -> list[ScheduleException]:
@@ -509,6 +515,7 @@ def _withdraw(exceptions: Sequence[ScheduleException], *, now: datetime) -> None
 
 def _in_turn(resource_id: uuid.UUID, organization_id: uuid.UUID) -> Resource:
     """A resource with its planning lock and then its row locked, always in this order."""
+    locks.schedules_of(organization_id)
     locks.planning([resource_id])
     return locks.resource(resource_id, organization_id=organization_id)
 

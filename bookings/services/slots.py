@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.context import Actor, audited
@@ -57,6 +58,8 @@ def change_capacity(
 ) -> list[Slot]:
     """Raise or lower both limits, never below what is taken.
 
+    A schedule leaves them alone from now on; see :func:`follow_schedule`.
+
     Raises:
         SlotInUse: more people are in a slot than it would hold; nothing is changed.
     """
@@ -70,8 +73,10 @@ def change_capacity(
             if slot.exclusive and max_bookings != 1:
                 raise Invalid("An exclusive resource takes one booking at a time.")
             slot.max_bookings, slot.max_units = max_bookings, max_units
+            slot.limits_by_hand = slot.source == Slot.Source.SCHEDULE
+        made_by_schedule = Q(source=Slot.Source.SCHEDULE)
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
-            max_bookings=max_bookings, max_units=max_units
+            max_bookings=max_bookings, max_units=max_units, limits_by_hand=made_by_schedule
         )
         _released(slots)
     return slots
@@ -82,6 +87,16 @@ def _released(slots: Sequence[Slot]) -> None:
     if slots:
         ids = sorted(s.pk for s in slots)
         signals.seats_released.send(Slot, slot_ids=ids, now=timezone.now())
+
+
+def follow_schedule(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+    """Let slots have the limits that their schedule says again, from its next run on."""
+    with transaction.atomic(savepoint=False), audited(actor, reason=reason):
+        slots = [s for s in locks.slots(slot_ids) if s.limits_by_hand]
+        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(limits_by_hand=False)
+        # The sweep that follows changed rules looks at these within ten minutes.
+        Resource.objects.filter(pk__in={s.resource_id for s in slots}).update(planned_at=None)
+    return slots
 
 
 def close_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:

@@ -192,6 +192,7 @@ def test_a_slot_changes_its_status_only_along_its_table(world):
             ("open", "legacy"),
             ("closed", "legacy"),
             ("legacy", "open"),
+            ("legacy", "closed"),
         }
     )
 

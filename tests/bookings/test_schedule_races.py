@@ -14,7 +14,7 @@ from django.db import IntegrityError
 
 from audit.errors import DomainError, constraint_name, translate
 from audit.models import OutboxEvent
-from bookings import codes, locks, slot_rows
+from bookings import codes, locks, selectors_schedules, slot_rows
 from bookings.models import Booking, Schedule, Slot
 from bookings.services import bookings, check_in, reschedule, resources, schedules
 from tests import factories as f
@@ -604,3 +604,30 @@ def test_two_links_at_once_close_no_circle(club):
     court.refresh_from_db()
     assert court.parts == []
     assert_follows(hall, court)
+
+
+def a_first_schedule_while_everything_is_closed_on_friday():
+    """Neither sees the rows of the other: one makes the slots of a resource that has had none."""
+    room = timetable.room(exclusive=False, horizon_days=5)
+    outcomes = interleave(
+        lambda: change(room, rule(**ONE)),
+        after=(slot_rows, "create"),
+        second=lambda: add(room, closed(None, FRIDAY)),
+    )
+    assert lost(outcomes) == []
+    return room
+
+
+def test_what_closes_everything_waits_for_a_first_schedule_that_is_being_made():
+    room = a_first_schedule_while_everything_is_closed_on_friday()
+
+    assert slots(room, starts_at__date=FRIDAY) == []
+    assert_follows(room)
+
+
+def test_control_without_waiting_a_new_resource_is_open_on_a_day_that_is_closed(monkeypatch):
+    monkeypatch.setattr(locks, "schedules_of", lambda *args, **kwargs: None)
+    room = a_first_schedule_while_everything_is_closed_on_friday()
+
+    assert len(slots(room, starts_at__date=FRIDAY)) == 8
+    assert not selectors_schedules.out_of_date().exists()  # and nobody would notice until the night

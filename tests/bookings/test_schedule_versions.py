@@ -231,7 +231,7 @@ def test_people_keep_the_time_around_them_and_empty_slots_get_new_buffers(court)
     assert_follows(court)
 
 
-def test_what_staff_closed_stays_closed_and_goes_when_it_no_longer_fits(court):
+def test_what_staff_closed_stays_closed_and_comes_back_closed_when_it_fits_again(court):
     fits, does_not = slot_at(court, TOMORROW, 10), slot_at(court, TOMORROW, 9)
     slot_services.close_slots(slot_ids=[fits.pk, does_not.pk], actor=STAFF, reason="x")
 
@@ -239,7 +239,33 @@ def test_what_staff_closed_stays_closed_and_goes_when_it_no_longer_fits(court):
 
     fits.refresh_from_db()
     assert (fits.status, fits.max_bookings) == ("closed", 9)
-    assert not Slot.objects.filter(pk=does_not.pk).exists()
+    does_not.refresh_from_db()
+    assert (does_not.status, does_not.stays_closed) == ("legacy", True)
+
+    change(court, rule())
+
+    does_not.refresh_from_db()
+    assert (does_not.status, does_not.stays_closed) == ("closed", False)
+
+
+def test_limits_that_staff_changed_stay_until_the_slot_follows_its_schedule_again(court):
+    slot = slot_at(court, TOMORROW, 9)
+    slot_services.change_capacity(
+        slot_ids=[slot.pk], max_bookings=5, max_units=7, actor=STAFF, reason="a larger room"
+    )
+
+    change(court, rule(max_bookings=9, max_units=9))
+
+    slot.refresh_from_db()
+    assert (slot.max_bookings, slot.max_units, slot.limits_by_hand) == (5, 7, True)
+    assert_follows(court)
+
+    slot_services.follow_schedule(slot_ids=[slot.pk], actor=STAFF, reason="back to the usual")
+    regenerate(court)
+
+    slot.refresh_from_db()
+    assert (slot.max_bookings, slot.max_units, slot.limits_by_hand) == (9, 9, False)
+    assert_follows(court)
 
 
 def test_what_was_made_by_hand_is_left_alone_whether_it_fits_or_not(court):
