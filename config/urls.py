@@ -9,6 +9,7 @@ from audit.observability.health import healthz, readyz
 from bookings.api import urls as bookings
 from config import account_pages, api, docs, sign_in_urls
 from payments.api import urls as payments
+from waitlist.api import urls as waitlist
 
 handler400 = api.bad_request
 handler403 = api.permission_denied
@@ -30,6 +31,6 @@ urlpatterns = [
     path("api/v1/", include(bookings.person)),
     path(
         "api/v1/organizations/<slug:org>/",
-        include(bookings.organization + payments.organization),
+        include(bookings.organization + waitlist.organization + payments.organization),
     ),
 ]

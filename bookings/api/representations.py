@@ -39,6 +39,7 @@ def resource(row: Resource) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "exclusive": row.exclusive,
         "mode": row.mode,
+        "takes_waitlist": row.takes_waitlist and row.mode == Resource.Mode.SLOTS,
         "rules": {name: getattr(row, name) for name in RULES},
     }
 

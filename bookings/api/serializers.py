@@ -54,6 +54,9 @@ class ResourceSerializer(serializers.Serializer):
         choices=Resource.Mode.choices,
         help_text="Booked in fixed slots (slots/) or at free times (resources/{id}/free-times/).",
     )
+    takes_waitlist = serializers.BooleanField(
+        help_text="Whether customers can wait in line where it is full (waitlist/)."
+    )
     rules = BookingRulesSerializer(help_text="What customers may ask for; staff may go beyond.")
 
 

@@ -281,6 +281,7 @@ SPECTACULAR_SETTINGS = {
         "PaymentStatus": "payments.lifecycle.PaymentStatus",
         "PaymentMethod": "payments.lifecycle.PaymentMethod",
         "ResourceKind": "bookings.models.resource.Resource.Kind",
+        "WaitlistStatus": "waitlist.lifecycle.EntryStatus",
         "Role": "bookings.models.organization.Role",
         "CheckInStatus": ["checked_in"],
     },

@@ -11,6 +11,7 @@ from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, Transa
 from payments.models import Proof
 from payments.services.carts import MOST_UNITS
 from payments.services.series import MOST_MINUTES, MOST_TIMES, MOST_WEEKS, Outcome
+from waitlist.api.serializers import WaitlistEntrySerializer
 
 
 class Money(serializers.DecimalField):
@@ -284,4 +285,11 @@ class SeriesCancelled(serializers.Serializer):
     too_late = serializers.ListField(
         child=serializers.UUIDField(),
         help_text="Bookings whose deadline for customers has passed; they stay.",
+    )
+
+
+class AcceptedOffer(WaitlistEntrySerializer):
+    item = ItemSerializer(allow_null=True, help_text="In the cart, to be checked out.")
+    transaction = TransactionInList(
+        allow_null=True, help_text="Where nothing was to be paid: what was booked at once."
     )

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from payments.api import bookings, carts, proofs, reschedule, series, slots, transactions
+from payments.api import (
+    bookings,
+    carts,
+    proofs,
+    reschedule,
+    series,
+    slots,
+    transactions,
+    waitlist,
+)
 
 organization = [
     path("slots/", slots.Slots.as_view()),
@@ -30,5 +39,8 @@ organization = [
     path("series/preview/", series.Preview.as_view()),
     path("series/<uuid:pk>/", series.SeriesDetail.as_view()),
     path("series/<uuid:pk>/cancel/", series.Cancel.as_view()),
+    path("waitlist/", waitlist.Waitlist.as_view()),
+    path("waitlist/<uuid:pk>/", waitlist.Entry.as_view()),
+    path("waitlist/<uuid:pk>/accept/", waitlist.Accept.as_view()),
     path("proofs/<uuid:pk>/file/", proofs.ProofFile.as_view(), name="proof-file"),
 ]

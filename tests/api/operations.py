@@ -313,6 +313,39 @@ def cancel_series(place: Place) -> Call:
 
 
 @example
+def list_waitlist(place: Place) -> Call:
+    assert place.waiting()
+    return Call(place.as_customer(), "GET", "waitlist/")
+
+
+@example
+def join_waitlist(place: Place) -> Call:
+    slot, _ = place.full_slot()
+    return Call(place.as_customer(), "POST", "waitlist/", {"slot": str(slot.pk)})
+
+
+@example
+def get_waitlist_entry(place: Place) -> Call:
+    return Call(place.as_customer(), "GET", f"waitlist/{place.offered().pk}/")
+
+
+@example
+def leave_waitlist(place: Place) -> Call:
+    return Call(place.as_customer(), "DELETE", f"waitlist/{place.waiting().pk}/")
+
+
+@example
+def accept_offer(place: Place) -> Call:
+    return Call(place.as_customer(), "POST", f"waitlist/{place.offered().pk}/accept/", {})
+
+
+@example
+def decline_offer(place: Place) -> Call:
+    path = f"waitlist/{place.offered().pk}/decline/"
+    return Call(place.as_customer(), "POST", path, {"reason": "No time"})
+
+
+@example
 def get_qr_svg(place: Place) -> Call:
     return Call(place.as_customer(), "GET", f"bookings/{place.confirmed().pk}/qr.svg")
 

@@ -13,12 +13,13 @@ from payments.models import CartTransaction, Proof
 from tests import factories as f
 from tests.api.operations import EXAMPLES, operations
 from tests.api.world import ROLES, World, booking_of
+from waitlist.models import WaitlistEntry
 
 pytestmark = pytest.mark.django_db
 
 WITH_ID = sorted(name for name, (_, path) in operations().items() if "{id}" in path)
 # They take the id of what they are about in the body.
-WITH_ID_INSIDE = ["add_to_cart", "book", "check_in"]
+WITH_ID_INSIDE = ["add_to_cart", "book", "check_in", "join_waitlist"]
 # Whoever is signed in sees what an organisation offers.
 PUBLIC = {"get_resource", "list_free_times"}
 PEOPLE = [*ROLES, "customer", "stranger"]
@@ -38,6 +39,7 @@ def state() -> dict[str, list]:
             CartTransaction.objects.order_by("pk").values_list("pk", "status", "version")
         ),
         "proofs": list(Proof.objects.order_by("pk").values_list("pk", "status")),
+        "waitlist": list(WaitlistEntry.objects.order_by("pk").values_list("pk", "status")),
         "codes": list(CheckInCode.objects.order_by("pk").values_list("pk", "used_at")),
     }
 
@@ -85,7 +87,7 @@ def test_a_foreign_id_inside_a_request_is_not_found(world, name, who):
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-@pytest.mark.parametrize("name", ["list_transactions", "list_bookings", "get_cart"])
+@pytest.mark.parametrize("name", ["list_transactions", "list_bookings", "list_waitlist", "get_cart"])
 def test_lists_show_nothing_of_another_organisation(world, name, who):
     call = EXAMPLES[name](world.there)
     assert call.send().data.get("results") or call.send().data.get("items")

@@ -110,6 +110,7 @@ def ids():
     )
     client = place.client(person)
     known = [transaction.pk, proof.pk, booking.pk, place.resource.pk, place.hold().cart_item.pk]
+    known += [place.waiting().pk, place.offered().pk, place.full_slot()[0].pk]
     return client, [str(pk) for pk in known], str(place.slot(max_bookings=99).pk)
 
 

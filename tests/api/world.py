@@ -17,6 +17,8 @@ from payments.models import CartTransaction, Proof
 from payments.services import series
 from tests import factories as f
 from tests.api.client import Client
+from tests.waitlist import line as in_line
+from waitlist.models import WaitlistEntry
 
 ROLES = [str(role) for role in Role.values]
 
@@ -139,6 +141,25 @@ class Place:
             now=timezone.now(),
         )
         return made.booking
+
+    def full_slot(self, resource: Resource | None = None, **kwargs: Any) -> tuple[Slot, Booking]:
+        """A slot whose only seat somebody else has ordered, and that booking."""
+        slot = self.slot(resource, **kwargs)
+        somebody = f.CustomerFactory(organization=self.organization)
+        order = f.check_out(somebody, slot, method="pay_on_arrival")
+        return slot, booking_of(order)
+
+    def waiting(self, resource: Resource | None = None, **kwargs: Any) -> WaitlistEntry:
+        """A place in line of the customer, who is the first."""
+        slot, _ = self.full_slot(resource, **kwargs)
+        return in_line.join(slot, self.customer)
+
+    def offered(self, resource: Resource | None = None, **kwargs: Any) -> WaitlistEntry:
+        """A place in line of the customer, to whom the seat is offered that just came free."""
+        slot, taken = self.full_slot(resource, **kwargs)
+        entry = in_line.join(slot, self.customer)
+        in_line.cancel(taken)
+        return in_line.fresh(entry)
 
     def weekly(self, times: int, **kwargs: Any) -> list[Slot]:
         """Slots at the same hour of as many weeks."""
