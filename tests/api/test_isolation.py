@@ -87,7 +87,9 @@ def test_a_foreign_id_inside_a_request_is_not_found(world, name, who):
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-@pytest.mark.parametrize("name", ["list_transactions", "list_bookings", "list_waitlist", "get_cart"])
+@pytest.mark.parametrize(
+    "name", ["list_transactions", "list_bookings", "list_waitlist", "get_cart"]
+)
 def test_lists_show_nothing_of_another_organisation(world, name, who):
     call = EXAMPLES[name](world.there)
     assert call.send().data.get("results") or call.send().data.get("items")

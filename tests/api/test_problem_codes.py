@@ -23,6 +23,8 @@ from tests import factories as f
 from tests.api.client import Answer, Client
 from tests.api.operations import EXAMPLES, codes_of, operations
 from tests.api.world import Place, booking_of, code_of
+from waitlist.models import WaitlistEntry
+from waitlist.services import line
 
 pytestmark = pytest.mark.django_db
 COMMON = {*ALWAYS, *WITH_BODY, *WITH_KEY, "stale_version", "precondition_required"}
@@ -48,6 +50,7 @@ def unchanged(send: Callable[[], Answer]) -> Answer:
             list(Slot.objects.order_by("pk").values_list("pk", "taken_bookings", "taken_units")),
             list(CartTransaction.objects.order_by("pk").values_list("pk", "status", "version")),
             Proof.objects.count(),
+            list(WaitlistEntry.objects.order_by("pk").values_list("pk", "status", "version")),
         )
 
     before = state()
@@ -84,7 +87,7 @@ def slot_full(place, name):
     slot = place.slot()
     f.hold(f.CustomerFactory(organization=place.organization), slot)
     answer = unchanged(lambda: SLOT_USERS[name](place, slot))
-    assert answer.data["waitlist"] is False
+    assert answer.data["waitlist"] is True
     return answer
 
 
@@ -623,6 +626,101 @@ def cancelled_after_the_deadline(place, name):
     call = EXAMPLES[name](place)
     Resource.objects.update(cancel_until_minutes=60 * 24 * 30)
     return unchanged(lambda: call.send(place.as_customer()))
+
+
+def join(place: Place, slot: Slot) -> Answer:
+    return unchanged(lambda: place.as_customer().post("waitlist/", {"slot": str(slot.pk)}))
+
+
+@provokes("seats_available", "join_waitlist")
+def waiting_for_what_has_room(place, name):
+    slot = place.slot()
+    answer = join(place, slot)
+    assert answer.data["slot"] == str(slot.pk)
+    return answer
+
+
+@provokes("no_waitlist", "join_waitlist")
+def waiting_where_nobody_can(place, name):
+    slot, _ = place.full_slot()
+    Resource.objects.filter(pk=slot.resource_id).update(takes_waitlist=False)
+    return join(place, slot)
+
+
+@provokes("already_waiting", "join_waitlist")
+def waiting_twice(place, name):
+    return join(place, place.waiting().slot)
+
+
+@provokes("too_many_entries", "join_waitlist")
+def waiting_everywhere(place, name):
+    slot, _ = place.full_slot()
+    resource, far = place.free_resource, timezone.now() + timedelta(days=3)
+    WaitlistEntry.objects.bulk_create(
+        WaitlistEntry(
+            organization=place.organization,
+            customer=place.customer,
+            resource=resource,
+            from_at=far,
+            until_at=far + timedelta(hours=hours),
+            joined_at=timezone.now(),
+            placed_at=timezone.now(),
+        )
+        for hours in range(1, line.MOST_ENTRIES + 1)
+    )
+    return join(place, slot)
+
+
+@provokes("slot_gone", "join_waitlist")
+def waiting_for_what_is_closed(place, name):
+    slot, _ = place.full_slot()
+    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="")
+    return join(place, slot)
+
+
+@provokes("too_soon", "join_waitlist")
+def waiting_without_notice(place, name):
+    slot, _ = place.full_slot()
+    Resource.objects.filter(pk=slot.resource_id).update(notice_minutes=60 * 24 * 7)
+    return join(place, slot)
+
+
+@provokes("too_far_ahead", "join_waitlist")
+def waiting_beyond_the_horizon(place, name):
+    slot, _ = place.full_slot(starts_at=f.soon(72))
+    Resource.objects.filter(pk=slot.resource_id).update(horizon_days=1)
+    return join(place, slot)
+
+
+@provokes("no_longer_waiting", "leave_waitlist")
+def leaving_twice(place, name):
+    path, client = f"waitlist/{place.waiting().pk}/", place.as_customer()
+    assert client.delete(path).status == 204
+    return unchanged(lambda: client.delete(path))
+
+
+OFFERED = {"accept_offer": "accept", "decline_offer": "decline"}
+
+
+@provokes("no_offer", *OFFERED)
+def answering_what_was_not_asked(place, name):
+    path = f"waitlist/{place.waiting().pk}/{OFFERED[name]}/"
+    return unchanged(lambda: place.as_customer().post(path, {}))
+
+
+@provokes("cart_full", "accept_offer")
+def accepting_into_a_full_cart(place, name):
+    entry = place.offered()
+    slot = place.slot(max_bookings=carts.MOST_ITEMS)
+    for _ in range(carts.MOST_ITEMS):
+        f.hold(place.customer, slot)
+    return unchanged(lambda: place.as_customer().post(f"waitlist/{entry.pk}/accept/", {}))
+
+
+@provokes("permission_denied", "leave_waitlist", *OFFERED)
+def answering_for_somebody_else(place, name):
+    call = EXAMPLES[name](place)
+    return unchanged(lambda: call.send(place.as_role("owner")))
 
 
 def test_every_declared_code_is_provoked():
