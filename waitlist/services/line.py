@@ -70,7 +70,7 @@ def join(
         SlotGone: closed, legacy or started.
         AlreadyWaiting: in this line already.
         TooManyEntries: in 50 lines already.
-        TooFarAhead: beyond what customers may book.
+        TooSoon, TooFarAhead: nothing of it is in the time in which customers may book.
         Invalid: more people than would ever fit, or a window that makes no sense.
         NotFound: the organisation has no such slot or resource.
     """
@@ -147,13 +147,20 @@ def _check_slots(
         )
     if units > max(s.max_units for s in in_time):
         raise Invalid(f"At most {max(s.max_units for s in in_time)} people fit in.", field="units")
-    rules.check_time(resource, min(s.starts_at for s in in_time), now=now)
-    left = booking_selectors.availability(in_time, now=now)
-    for slot in in_time:
+    bookable = [s for s in in_time if _may_be_booked(s, now=now)]
+    if not bookable:
+        rules.check_time(resource, in_time[0].starts_at, now=now)
+    left = booking_selectors.availability(bookable, now=now)
+    for slot in bookable:
         if left[slot.pk].bookings >= 1 and left[slot.pk].units >= units:
             raise SeatsAvailable(
                 "There is room: book it instead of waiting for it.", slot=str(slot.pk)
             )
+
+
+def _may_be_booked(slot: Slot, *, now: datetime) -> bool:
+    """Whether customers may book it themselves as far as its time goes."""
+    return now + slot.resource.notice <= slot.starts_at <= now + slot.resource.horizon
 
 
 def _check_not_in_line(customer: Customer, wanted: uuid.UUID | Window) -> None:
