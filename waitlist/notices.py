@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import prefetch_related_objects
@@ -17,7 +18,7 @@ def describe(entry: WaitlistEntry, slot: Slot | None = None) -> dict[str, Any]:
     """An entry in the words of a message.
 
     Args:
-        slot: the one it is about, where the entry is for any time; its resource is loaded.
+        slot: the one it is about, where the entry is for any time.
     """
     slot = slot or entry.slot
     if slot is not None:
@@ -49,12 +50,10 @@ def about(kind: str, entries: Sequence[WaitlistEntry], **payload: Any) -> list[E
     ]
 
 
-def to_customers(
-    kind: str, entries: Sequence[WaitlistEntry], *, slot: Slot | None = None, **payload: Any
-) -> list[Event]:
+def to_customers(kind: str, entries: Sequence[WaitlistEntry], **payload: Any) -> list[Event]:
     """Events that customers hear of by mail; one statement for their organisations."""
     prefetch_related_objects(entries, "organization")
-    return [_to_customer(kind, e, slot, **payload) for e in entries]
+    return [_to_customer(kind, e, **payload) for e in entries]
 
 
 def offered(pairs: Sequence[tuple[WaitlistEntry, Offer]]) -> list[Event]:
@@ -73,7 +72,21 @@ def offered(pairs: Sequence[tuple[WaitlistEntry, Offer]]) -> list[Event]:
     ]
 
 
-def _to_customer(kind: str, entry: WaitlistEntry, slot: Slot | None, **payload: Any) -> Event:
+def ran_out(offers: Sequence[Offer], *, reason: str) -> list[Event]:
+    """Nobody answered, or checked out, in time; their entries and bookings are loaded."""
+    prefetch_related_objects([o.entry for o in offers], "organization")
+    return [
+        _to_customer("waitlist.offer_expired", o.entry, o.booking.slot, reason=reason)
+        for o in offers
+    ]
+
+
+def _to_customer(
+    kind: str, entry: WaitlistEntry, slot: Slot | None = None, **payload: Any
+) -> Event:
+    """The time zone of the place serves whoever never said theirs."""
+    place = entry.resource.time_zone
+    to = [replace(r, time_zone=r.time_zone or place) for r in notices.recipient(entry.customer)]
     return Event(
         kind=kind,
         organization_id=entry.organization_id,
@@ -84,6 +97,6 @@ def _to_customer(kind: str, entry: WaitlistEntry, slot: Slot | None, **payload: 
             "entry": describe(entry, slot),
             **payload,
         },
-        to=notices.recipient(entry.customer),
+        to=to,
         reply_to=entry.organization.email,
     )

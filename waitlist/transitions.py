@@ -122,9 +122,9 @@ def offers_ended(
     if how == "expire":
         move(entries, "run_out", now=now, reason=reason)
         # Who had checked out is told that the order has expired.
-        unheard = [o.entry for o in offers if o.booking.requested_at is None]
+        unheard = [o for o in offers if o.booking.requested_at is None]
         if unheard:
-            outbox.emit_many(notices.to_customers("waitlist.offer_expired", unheard, reason=reason))
+            outbox.emit_many(notices.ran_out(unheard, reason=reason))
         return
     back = [o.entry for o in opened if o.entry.slot_id is None and not by_customer]
     move(back, "put_back", now=now)

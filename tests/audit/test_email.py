@@ -24,6 +24,7 @@ COURT = {
     "time_zone": "Europe/Berlin",
     "units": 2,
 }
+ENTRY = {key: value for key, value in COURT.items() if key != "reference"}
 PAYLOAD: dict[str, Any] = {
     "organization": "Tennis & Co",
     "customer": "Ana <b>",
@@ -36,6 +37,9 @@ PAYLOAD: dict[str, Any] = {
     "reason": "It rains & pours",
     "booking": COURT,
     "bookings": [COURT],
+    "entry": ENTRY,
+    "position": 2,
+    "answer_until": "2026-07-02T18:00:00+00:00",
     "operation": "transaction.approve",
     "ids": {"transaction": "42"},
     "error": "OperationalError",
@@ -44,6 +48,7 @@ PAYLOAD: dict[str, Any] = {
     "examples": ["a.b: one is wrong"],
     "started_at": "2026-07-02T02:00:00+00:00",
 }
+OF_PLACES = ("transaction.", "booking.", "waitlist.")
 
 
 def words(kind: str, payload: dict[str, Any] = PAYLOAD, **kwargs: str) -> Any:
@@ -76,7 +81,7 @@ def test_what_people_wrote_is_escaped_in_html_and_plain_in_text(kind: str) -> No
     assert "&lt;" not in mail.text
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k.startswith(("transaction.", "booking."))])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.startswith(OF_PLACES)])
 def test_times_are_those_of_the_place(kind: str) -> None:
     mail = words(kind, time_zone="America/New_York")
     assert "4 July 2026, 00:30" in mail.text
