@@ -25,6 +25,7 @@ from tests.journeys.people import (
     upload,
 )
 from tests.journeys.system import Person, eventually, noon_zone
+from waitlist.models import Offer
 
 pytestmark = [
     pytest.mark.system,
@@ -189,6 +190,77 @@ def test_what_is_free_is_confirmed_at_once(system):
     one_mail(system, customer, "is confirmed")
     booking = customer.get(f"bookings/{order['bookings'][0]['id']}/")
     desk.did("check-ins/", {"code": booking["check_in_code"]})
+    assert_consistent()
+
+
+def test_whoever_waits_in_line_gets_what_another_gives_back(system, shop):
+    slot = f.make_slot(shop, starts_at=f.soon(48))
+    first, second, third = (customer_of(system, shop) for _ in range(3))
+    order = check_out(first, slot, method="pay_on_arrival")
+
+    # The slot is full, and says that there is a line
+    refused = second.post("cart/items/", {"slot": str(slot.pk)})
+    assert (refused.status_code, refused.json()["code"]) == (409, "slot_full")
+    assert refused.json()["waitlist"] is True
+    entry = second.did("waitlist/", {"slot": str(slot.pk)})
+    assert (entry["status"], entry["position"]) == ("waiting", 1)
+    assert third.did("waitlist/", {"slot": str(slot.pk)})["position"] == 2
+    assert second.refused("waitlist/", {"slot": str(slot.pk)}) == (409, "already_waiting")
+    assert "You are 1st in line." in text(one_mail(system, second, "waitlist"))
+    assert_consistent()
+
+    # A seat comes free: it is theirs, and nobody else's
+    booking = order["bookings"][0]["id"]
+    etag = first.http.get(f"bookings/{booking}/").headers["ETag"]
+    first.http.post(
+        f"bookings/{booking}/cancel/", json={"reason": "ill"}, headers={"If-Match": etag}
+    ).raise_for_status()
+    entry = second.get(f"waitlist/{entry['id']}/")
+    assert (entry["status"], entry["offer"]["price"]) == ("offered", "20.00")
+    assert entry["offer"]["slot"]["id"] == str(slot.pk)
+    assert "Please answer until" in text(one_mail(system, second, "free for you"))
+    assert first.refused("cart/items/", {"slot": str(slot.pk)}) == (409, "slot_full")
+    assert third.refused(f"waitlist/{entry['id']}/accept/") == (404, "not_found")
+    assert [e["position"] for e in third.get("waitlist/")["results"]] == [1]
+    assert_consistent()
+
+    # Accepted, checked out, paid on arrival
+    accepted = second.did(f"waitlist/{entry['id']}/accept/")
+    assert accepted["status"] == "accepted"
+    assert accepted["item"]["hold_expires_at"] == entry["offer"]["answer_until"]
+    assert_consistent()
+    order = second.did("cart/checkout/", {"payment_method": "pay_on_arrival"})
+    assert order["bookings"][0]["id"] == accepted["booking"]
+    assert_consistent()
+    desk = staff_of(system, shop)
+    assert desk.did(f"transactions/{order['id']}/approve/")["status"] == "approved"
+    desk.did(f"transactions/{order['id']}/take-payment/")
+    assert second.get(f"waitlist/{entry['id']}/")["status"] == "fulfilled"
+    assert_consistent()
+
+
+def test_an_offer_that_nobody_answers_goes_to_the_next(system):
+    resource = f.ResourceFactory(time_zone=noon_zone())
+    slot = f.make_slot(resource, starts_at=f.soon(48))
+    first, second, third = (customer_of(system, resource) for _ in range(3))
+    order = check_out(first, slot, method="free")
+    entries = [p.did("waitlist/", {"slot": str(slot.pk)}) for p in (second, third)]
+    etag = first.http.get(f"transactions/{order['id']}/").headers["ETag"]
+    first.http.post(
+        f"transactions/{order['id']}/cancel/", json={"reason": "ill"}, headers={"If-Match": etag}
+    ).raise_for_status()
+    offer = second.get(f"waitlist/{entries[0]['id']}/")["offer"]
+
+    Offer.objects.filter(booking=offer["booking"]).update(expires_at=timezone.now())
+    Booking.objects.filter(pk=offer["booking"]).update(held_until=timezone.now())
+
+    eventually(lambda: third.get(f"waitlist/{entries[1]['id']}/")["status"] == "offered")
+    assert second.get(f"waitlist/{entries[0]['id']}/")["status"] == "expired"
+    assert second.refused(f"waitlist/{entries[0]['id']}/accept/") == (409, "no_offer")
+    one_mail(system, second, "no longer held")
+    booked = third.did(f"waitlist/{entries[1]['id']}/accept/")
+    assert (booked["status"], booked["transaction"]["status"]) == ("fulfilled", "approved")
+    one_mail(system, third, "is confirmed")
     assert_consistent()
 
 
