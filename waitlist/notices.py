@@ -74,11 +74,17 @@ def offered(pairs: Sequence[tuple[WaitlistEntry, Offer]]) -> list[Event]:
 
 def ran_out(offers: Sequence[Offer], *, reason: str) -> list[Event]:
     """Nobody answered, or checked out, in time; their entries and bookings are loaded."""
+    return _of_offers("waitlist.offer_expired", offers, reason=reason)
+
+
+def withdrawn(offers: Sequence[Offer], *, reason: str) -> list[Event]:
+    """The house took them back, and they are in line again; loaded like those of ``ran_out``."""
+    return _of_offers("waitlist.offer_withdrawn", offers, reason=reason)
+
+
+def _of_offers(kind: str, offers: Sequence[Offer], **payload: Any) -> list[Event]:
     prefetch_related_objects([o.entry for o in offers], "organization")
-    return [
-        _to_customer("waitlist.offer_expired", o.entry, o.booking.slot, reason=reason)
-        for o in offers
-    ]
+    return [_to_customer(kind, o.entry, o.booking.slot, **payload) for o in offers]
 
 
 def _to_customer(

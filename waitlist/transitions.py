@@ -8,6 +8,7 @@ from datetime import datetime
 
 from audit import outbox
 from audit.sql import insert_rows, update_rows
+from bookings.lifecycle import SlotStatus
 from bookings.models import Booking
 from waitlist import notices
 from waitlist.errors import NoLongerWaiting, NoOffer
@@ -112,6 +113,9 @@ def offers_ended(
 ) -> None:
     """The bookings of these offers are over, and so their entries follow.
 
+    Who waits for any time is in line again if the house takes back a time that is not offered
+    any more.
+
     Args:
         offers: open or accepted, with their entries and bookings loaded.
         how: the move of the bookings: "cancel", "expire" or "reject".
@@ -126,12 +130,18 @@ def offers_ended(
         if unheard:
             outbox.emit_many(notices.ran_out(unheard, reason=reason))
         return
-    back = [o.entry for o in opened if o.entry.slot_id is None and not by_customer]
-    move(back, "put_back", now=now)
-    gone = [e for e in entries if e not in back]
     if by_customer:
-        move(gone, "decline", now=now, reason=reason)
-    else:
-        told = [o.entry for o in opened if o.entry in gone]
-        end([e for e in gone if e in told], "close", now=now, reason=reason)
-        move([e for e in gone if e not in told], "close", now=now, reason=reason)
+        move(entries, "decline", now=now, reason=reason)
+        return
+    # A time that is still offered would be offered to them again: then it is them who are refused.
+    back = [
+        o for o in opened if o.entry.slot_id is None and o.booking.slot.status != SlotStatus.OPEN
+    ]
+    move([o.entry for o in back], "put_back", now=now)
+    if back:
+        outbox.emit_many(notices.withdrawn(back, reason=reason))
+    gone = [e for e in entries if e.status != EntryStatus.WAITING]
+    # Who had checked out is told that the booking is cancelled, or the order rejected.
+    heard = {o.entry_id for o in offers if o.booking.requested_at is not None}
+    end([e for e in gone if e.pk not in heard], "close", now=now, reason=reason)
+    move([e for e in gone if e.pk in heard], "close", now=now, reason=reason)

@@ -12,9 +12,10 @@ from audit.delivery.email import Rendered, render
 from audit.models import OutboxEvent
 from bookings.models import Customer, Resource, Slot
 from bookings.services import bookings as booking_services
+from bookings.services import slots as slot_services
 from payments.services import carts
 from tests.factories import SYSTEM, CustomerFactory, PriceFactory, ResourceFactory, actor_of
-from tests.waitlist.line import STAFF, accept, free, full_slot, join, offer_of
+from tests.waitlist.line import STAFF, accept, cancel, free, fresh, full_slot, join, offer_of
 from waitlist.services import line, sweeps
 from waitlist.services.line import Window
 
@@ -192,6 +193,44 @@ def test_a_place_that_staff_close_comes_with_their_reason(court: Resource) -> No
     assert message.subject == "No longer on the waitlist: Court <1>"
     assert "The roof leaks & drips." in message.text
     assert "The roof leaks &amp; drips." in message.html
+
+
+def test_an_offer_that_the_house_takes_back_is_said_to_be(court: Resource) -> None:
+    slot, customer = full(court), person(court)
+    entry = join(any_time(court), customer, resource=court)
+    free(slot, now=NOW)
+    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="The roof leaks.")
+    cancel(offer_of(entry).booking, now=NOW)
+
+    message = mail("waitlist.offer_withdrawn", customer)
+
+    assert message.subject == "Not available after all: Court <1>"
+    assert everywhere(message, "Friday, 3 May 2030, 18:00 \N{EN DASH} 19:00 (Europe/Berlin)")
+    assert everywhere(message, "Changed plans.")
+    assert everywhere(message, "still on the waitlist")
+    assert fresh(entry).status == "waiting"
+
+
+def test_so_is_one_that_was_in_the_cart_already(court: Resource) -> None:
+    PriceFactory(resource=court)
+    slot, customer = full(court), person(court)
+    entry = join(slot, customer)
+    free(slot, now=NOW)
+    cancel(accept(entry, now=NOW).item.booking, now=NOW)
+
+    assert everywhere(mail("waitlist.closed", customer), "Changed plans.")
+    assert fresh(entry).status == "closed"
+
+
+def test_whoever_is_refused_a_time_that_is_offered_is_not_offered_it_again(court: Resource) -> None:
+    slot, customer = full(court), person(court)
+    entry = join(any_time(court), customer, resource=court)
+    free(slot, now=NOW)
+    cancel(offer_of(entry).booking, now=NOW)
+
+    assert everywhere(mail("waitlist.closed", customer), "Changed plans.")
+    assert fresh(entry).status == "closed"
+    assert offer_of(entry) is None
 
 
 def test_nothing_that_came_free_in_time_is_said_as_well(court: Resource) -> None:
