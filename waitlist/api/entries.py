@@ -150,7 +150,8 @@ class Entries(EntryView):
                 actor=self.viewer.as_customer,
                 now=now,
             )
-            return answers.answer(*self.shown([entry]), 201, headers={"ETag": answers.etag(entry)})
+            (shown,) = self.shown([entry])
+            return answers.answer(shown, 201, headers={"ETag": answers.etag(entry)})
 
         facts = astuple(wanted) if isinstance(wanted, Window) else (wanted,)
         return self.once(request, [*facts, units], execute)
@@ -193,7 +194,8 @@ class EntryDetail(EntryView):
     def get(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Where somebody stands, and what is offered to them."""
         found = self.entry(pk)
-        return answers.respond(*self.shown([found]), headers={"ETag": answers.etag(found)})
+        (shown,) = self.shown([found])
+        return answers.respond(shown, headers={"ETag": answers.etag(found)})
 
     @extend_schema(
         operation_id="leave_waitlist",
@@ -239,6 +241,7 @@ class Decline(EntryView):
                 actor=self.viewer.as_customer,
                 now=now,
             )
-            return answers.answer(*self.shown([entry]), headers={"ETag": answers.etag(entry)})
+            (shown,) = self.shown([entry])
+            return answers.answer(shown, headers={"ETag": answers.etag(entry)})
 
         return self.once(request, [reason], execute)
