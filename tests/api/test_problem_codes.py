@@ -598,11 +598,10 @@ def answered_without_a_proposal(place, name):
 
 
 @provokes("slot_gone", "accept_proposal")
-def accepted_when_it_is_closed(place, name):
+def accepted_when_its_rules_have_changed(place, name):
     booking = place.proposed()
-    slot_services.close_slots(
-        slot_ids=[booking.proposals.get().stand_in.slot_id], actor=f.SYSTEM, reason=""
-    )
+    slot_id = booking.proposals.get().stand_in.slot_id
+    Slot.objects.filter(pk=slot_id).update(status="legacy")
     return step(place, name, booking)
 
 
