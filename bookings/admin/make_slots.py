@@ -206,6 +206,7 @@ class MakeSlotsPage:
                         max_bookings=facts["max_bookings"],
                         max_units=facts["max_units"],
                         actor=staff_actor(request),
+                        now=timezone.now(),
                     )
                 except (DomainError, DatabaseError) as error:
                     words = refusal(error)

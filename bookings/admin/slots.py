@@ -86,7 +86,12 @@ def change(
             raise Http404
         given = {key: form.cleaned_data[key] for key in asked}
         actor = staff_actor(request)
-        attempt(self, request, lambda: service(slot_ids=[slot.pk], actor=actor, **given), done)
+        attempt(
+            self,
+            request,
+            lambda: service(slot_ids=[slot.pk], actor=actor, now=timezone.now(), **given),
+            done,
+        )
         return go_to(request, reverse("admin:bookings_slot_change", args=[object_id]))
 
     def many(
@@ -102,7 +107,7 @@ def change(
             title=title_many,
             words=words_many,
             form_class=form,
-            call=lambda given: service(slot_ids=ids, actor=actor, **given),
+            call=lambda given: service(slot_ids=ids, actor=actor, now=timezone.now(), **given),
             done=lambda slots: _counted(slots, done_many),
         )
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
@@ -27,6 +26,7 @@ def create_slots(
     max_bookings: int,
     max_units: int,
     actor: Actor,
+    now: datetime,
 ) -> int:
     """Offer a resource at these times (UTC); times it is offered at already are left alone.
 
@@ -49,12 +49,18 @@ def create_slots(
         Slot.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2_000)
         made = Slot.objects.filter(resource=resource).count() - before
         if made:
-            signals.slots_made.send(Slot, resource_ids=[resource.pk], now=timezone.now())
+            signals.slots_made.send(Slot, resource_ids=[resource.pk], now=now)
     return made
 
 
 def change_capacity(
-    *, slot_ids: Sequence[uuid.UUID], max_bookings: int, max_units: int, actor: Actor, reason: str
+    *,
+    slot_ids: Sequence[uuid.UUID],
+    max_bookings: int,
+    max_units: int,
+    actor: Actor,
+    reason: str,
+    now: datetime,
 ) -> list[Slot]:
     """Raise or lower both limits, never below what is taken.
 
@@ -78,18 +84,20 @@ def change_capacity(
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
             max_bookings=max_bookings, max_units=max_units, limits_by_hand=made_by_schedule
         )
-        _released(slots)
+        _released(slots, now=now)
     return slots
 
 
-def _released(slots: Sequence[Slot]) -> None:
+def _released(slots: Sequence[Slot], *, now: datetime) -> None:
     """Seats in these locked slots may have come free: the waitlist is asked first."""
     if slots:
         ids = sorted(s.pk for s in slots)
-        signals.seats_released.send(Slot, slot_ids=ids, now=timezone.now())
+        signals.seats_released.send(Slot, slot_ids=ids, now=now)
 
 
-def follow_schedule(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+def follow_schedule(
+    *, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str, now: datetime
+) -> list[Slot]:
     """Let slots have the limits that their schedule says again, from its next run on."""
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         slots = [s for s in locks.slots(slot_ids) if s.limits_by_hand]
@@ -99,17 +107,23 @@ def follow_schedule(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str)
     return slots
 
 
-def close_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+def close_slots(
+    *, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str, now: datetime
+) -> list[Slot]:
     """Offer these slots to nobody new; people in them stay."""
-    return _move(slot_ids, "close", actor, reason)
+    return _move(slot_ids, "close", actor, reason, now=now)
 
 
-def open_slots(*, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str) -> list[Slot]:
+def open_slots(
+    *, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str, now: datetime
+) -> list[Slot]:
     """Offer closed slots again."""
-    return _move(slot_ids, "open", actor, reason)
+    return _move(slot_ids, "open", actor, reason, now=now)
 
 
-def _move(slot_ids: Iterable[uuid.UUID], move: str, actor: Actor, reason: str) -> list[Slot]:
+def _move(
+    slot_ids: Iterable[uuid.UUID], move: str, actor: Actor, reason: str, now: datetime
+) -> list[Slot]:
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         slots = [s for s in locks.slots(slot_ids) if SLOT.allows(move, s.status)]
         target = SlotStatus(SLOT.target(move))
@@ -117,5 +131,5 @@ def _move(slot_ids: Iterable[uuid.UUID], move: str, actor: Actor, reason: str) -
         for slot in slots:
             slot.status = target
         if target == SlotStatus.OPEN:
-            _released(slots)
+            _released(slots, now=now)
     return slots

@@ -87,7 +87,7 @@ def test_a_slot_says_all_that_a_booking_needs(world):
 
 def test_slots_that_are_closed_past_or_of_a_hidden_resource_are_not_listed(world):
     shown, closed, legacy = world.here.slot(), world.here.slot(), world.here.slot()
-    slot_services.close_slots(slot_ids=[closed.pk], actor=f.SYSTEM, reason="")
+    slot_services.close_slots(slot_ids=[closed.pk], actor=f.SYSTEM, reason="", now=timezone.now())
     legacy.status = "legacy"
     legacy.save()
     world.here.slot(starts_at=timezone.now() - timedelta(minutes=1))

@@ -94,7 +94,7 @@ def slot_full(place, name):
 @provokes("slot_gone", *SLOT_USERS)
 def slot_gone(place, name):
     slot = place.slot()
-    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="")
+    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="", now=timezone.now())
     return unchanged(lambda: SLOT_USERS[name](place, slot))
 
 
@@ -453,7 +453,7 @@ def series_began(place, name):
 @provokes("not_offered", *SERIES_USERS)
 def nothing_starts_then(place, name):
     first, _ = place.weekly(2)
-    slot_services.close_slots(slot_ids=[first.pk], actor=f.SYSTEM, reason="")
+    slot_services.close_slots(slot_ids=[first.pk], actor=f.SYSTEM, reason="", now=timezone.now())
     return unchanged(lambda: SERIES_USERS[name](place, first))
 
 
@@ -673,7 +673,7 @@ def waiting_everywhere(place, name):
 @provokes("slot_gone", "join_waitlist")
 def waiting_for_what_is_closed(place, name):
     slot, _ = place.full_slot()
-    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="")
+    slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="", now=timezone.now())
     return join(place, slot)
 
 

@@ -233,7 +233,9 @@ def test_what_happens_every_day_is_no_finding(room):
         now=timezone.now(),
     )
     assert check() == set()  # with a legacy slot
-    slot_services.close_slots(slot_ids=[fourth.pk], actor=STAFF, reason="cleaning")
+    slot_services.close_slots(
+        slot_ids=[fourth.pk], actor=STAFF, reason="cleaning", now=timezone.now()
+    )
     f.make_slot(room, starts_at=third.starts_at + timedelta(hours=11))  # by hand
     assert check() == set()
     # The day after, before the sweep came round.

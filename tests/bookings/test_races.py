@@ -355,6 +355,7 @@ def test_a_resource_does_not_become_exclusive_while_its_slots_are_being_made():
             max_bookings=5,
             max_units=5,
             actor=f.SYSTEM,
+            now=timezone.now(),
         )
 
     def make_exclusive():

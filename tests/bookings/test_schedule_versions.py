@@ -233,7 +233,7 @@ def test_people_keep_the_time_around_them_and_empty_slots_get_new_buffers(court)
 
 def test_what_staff_closed_stays_closed_and_comes_back_closed_when_it_fits_again(court):
     fits, does_not = slot_at(court, TOMORROW, 10), slot_at(court, TOMORROW, 9)
-    slot_services.close_slots(slot_ids=[fits.pk, does_not.pk], actor=STAFF, reason="x")
+    slot_services.close_slots(slot_ids=[fits.pk, does_not.pk], actor=STAFF, reason="x", now=NOW)
 
     change(court, rule(from_time=time(10), max_bookings=9, max_units=9))
 
@@ -251,7 +251,12 @@ def test_what_staff_closed_stays_closed_and_comes_back_closed_when_it_fits_again
 def test_limits_that_staff_changed_stay_until_the_slot_follows_its_schedule_again(court):
     slot = slot_at(court, TOMORROW, 9)
     slot_services.change_capacity(
-        slot_ids=[slot.pk], max_bookings=5, max_units=7, actor=STAFF, reason="a larger room"
+        slot_ids=[slot.pk],
+        max_bookings=5,
+        max_units=7,
+        actor=STAFF,
+        reason="a larger room",
+        now=NOW,
     )
 
     change(court, rule(max_bookings=9, max_units=9))
@@ -260,7 +265,9 @@ def test_limits_that_staff_changed_stay_until_the_slot_follows_its_schedule_agai
     assert (slot.max_bookings, slot.max_units, slot.limits_by_hand) == (5, 7, True)
     assert_follows(court)
 
-    slot_services.follow_schedule(slot_ids=[slot.pk], actor=STAFF, reason="back to the usual")
+    slot_services.follow_schedule(
+        slot_ids=[slot.pk], actor=STAFF, reason="back to the usual", now=NOW
+    )
     regenerate(court)
 
     slot.refresh_from_db()

@@ -167,13 +167,14 @@ class Story:
             max_bookings=1,
             max_units=1,
             actor=STAFF,
+            now=NOW,
         )
 
     def close_or_open_by_hand(self):
         slot = self.some_slot(status=self.dice.choice(["open", "closed"]))
         if slot is not None:
             act = slot_services.close_slots if slot.status == "open" else slot_services.open_slots
-            act(slot_ids=[slot.pk], actor=STAFF, reason="cleaning")
+            act(slot_ids=[slot.pk], actor=STAFF, reason="cleaning", now=NOW)
 
     # What it is drawn from
 

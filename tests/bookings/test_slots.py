@@ -21,7 +21,11 @@ HOUR = timedelta(hours=1)
 def make(resource, *starts, length=HOUR, **kwargs):
     kwargs = {"max_bookings": 1, "max_units": 1} | kwargs
     return slots.create_slots(
-        resource=resource, periods=[(s, s + length) for s in starts], actor=f.SYSTEM, **kwargs
+        resource=resource,
+        periods=[(s, s + length) for s in starts],
+        actor=f.SYSTEM,
+        **kwargs,
+        now=timezone.now(),
     )
 
 
@@ -102,6 +106,7 @@ def resize(slot, bookings, units):
         max_units=units,
         actor=f.SYSTEM,
         reason="another room",
+        now=timezone.now(),
     )
 
 

@@ -283,7 +283,12 @@ def test_raising_the_capacity_serves_the_line() -> None:
     slot, _ = full_slot()
     entries = [join(slot), join(slot)]
     slot_services.change_capacity(
-        slot_ids=[slot.pk], max_bookings=2, max_units=2, actor=STAFF, reason="a larger room"
+        slot_ids=[slot.pk],
+        max_bookings=2,
+        max_units=2,
+        actor=STAFF,
+        reason="a larger room",
+        now=timezone.now(),
     )
     assert [fresh(e).status for e in entries] == ["offered", "waiting"]
     assert_consistent()
@@ -378,7 +383,7 @@ def test_an_offer_by_hand_needs_seats_and_skips_the_line() -> None:
     del small
     free(slot, 1)
     third = join(slot, units=2)
-    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="x")
+    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="x", now=timezone.now())
     free(slot, 1)
     slot.status = "closed"
     assert fresh(third).status == "waiting"  # closed slots offer nothing
@@ -405,10 +410,10 @@ def test_a_window_must_make_sense() -> None:
 def test_a_closed_slot_that_opens_again_serves_the_line() -> None:
     slot, _ = full_slot()
     entry = join(slot)
-    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="a leak")
+    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="a leak", now=timezone.now())
     free(slot)
     assert fresh(entry).status == "waiting"
-    slot_services.open_slots(slot_ids=[slot.pk], actor=STAFF, reason="mended")
+    slot_services.open_slots(slot_ids=[slot.pk], actor=STAFF, reason="mended", now=timezone.now())
     assert fresh(entry).status == "offered"
     assert_consistent()
 
@@ -424,6 +429,7 @@ def test_new_slots_are_offered_to_those_who_wait_for_any_time() -> None:
         max_bookings=1,
         max_units=1,
         actor=STAFF,
+        now=timezone.now(),
     )
     assert fresh(entry).status == "offered"
     assert offer_of(entry).booking.slot.starts_at == start

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from audit.delivery.email import Rendered, render
 from audit.models import OutboxEvent
@@ -199,7 +200,9 @@ def test_an_offer_that_the_house_takes_back_is_said_to_be(court: Resource) -> No
     slot, customer = full(court), person(court)
     entry = join(any_time(court), customer, resource=court)
     free(slot, now=NOW)
-    slot_services.close_slots(slot_ids=[slot.pk], actor=STAFF, reason="The roof leaks.")
+    slot_services.close_slots(
+        slot_ids=[slot.pk], actor=STAFF, reason="The roof leaks.", now=timezone.now()
+    )
     cancel(offer_of(entry).booking, now=NOW)
 
     message = mail("waitlist.offer_withdrawn", customer)
