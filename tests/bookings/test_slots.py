@@ -132,7 +132,7 @@ def test_an_exclusive_slot_keeps_its_limit_of_one():
 
 
 def close(*found, move=slots.close_slots):
-    return move(slot_ids=[s.pk for s in found], actor=f.SYSTEM, reason="rain")
+    return move(slot_ids=[s.pk for s in found], actor=f.SYSTEM, reason="rain", now=timezone.now())
 
 
 def test_a_closed_slot_keeps_its_people_and_takes_nobody_new(busy):
