@@ -10,9 +10,11 @@ translated back by :func:`translate`.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
 
@@ -77,6 +79,15 @@ class Invalid(DomainError):
         if field:
             extra["errors"] = {field: [str(detail)]}
         super().__init__(detail, **extra)
+
+
+def check_fields(row: Any, *, exclude: Collection[str] = ()) -> None:
+    """Raise Invalid, with what is wrong field by field, if the values of a row, not saved, cannot
+    be; its constraints are not looked at."""
+    try:
+        row.clean_fields(exclude=exclude)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), errors=error.message_dict) from error
 
 
 class StaleVersion(DomainError):

@@ -15,3 +15,8 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def uuid7s(count: int) -> list[uuid.UUID]:
+    """As many new keys, in the order in which they are read; those of one moment have none."""
+    return sorted(uuid7() for _ in range(count))

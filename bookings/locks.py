@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -267,6 +267,29 @@ def bookings_alone(condition: Q) -> list[Booking]:
     locked = Booking.objects.select_for_update(no_key=True, of=("self",)).filter(condition)
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
     return list(_loaded(Booking.objects.filter(pk__in=ids)).order_by("pk")) if ids else []
+
+
+_together: list[Callable[[Iterable[uuid.UUID]], Q]] = []
+
+
+def lock_together(condition: Callable[[Iterable[uuid.UUID]], Q]) -> None:
+    """Let an app above say which bookings belong to each other: those of one order."""
+    if condition not in _together:
+        _together.append(condition)
+
+
+def bookings_of_orders(ids: Iterable[uuid.UUID]) -> list[Booking]:
+    """Lock bookings together with all that belong to them, in their order; these are returned.
+
+    Whoever changes several bookings and what hangs on them takes the locks that somebody takes
+    who decides on one of the orders, and so neither waits for the other in a circle.
+    """
+    wanted = set(ids)
+    every = set(wanted)
+    for condition in _together:
+        rows = Booking.objects.filter(condition(wanted)).order_by()
+        every |= set(rows.values_list("pk", flat=True))
+    return [b for b in bookings_alone(Q(pk__in=every)) if b.pk in wanted]
 
 
 def booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db.models import prefetch_related_objects
 
@@ -58,6 +59,27 @@ def to_customers(kind: str, bookings: Sequence[Booking], **payload: Any) -> list
     """Events that the customers hear of by mail; one statement for their organisations."""
     prefetch_related_objects(bookings, "organization")
     return [_to_customer(kind, booking, **payload) for booking in bookings]
+
+
+def rescheduled(
+    bookings: Sequence[Booking],
+    old: Mapping[UUID, Slot],
+    *,
+    said: Mapping[UUID, Mapping[str, Any]],
+    reason: str,
+) -> list[Event]:
+    """Many bookings moved; each customer hears from which slot, and what else is said of it."""
+    prefetch_related_objects(bookings, "organization")
+    return [
+        _to_customer(
+            "booking.rescheduled",
+            booking,
+            previous=describe_slot(old[booking.pk]),
+            reason=reason,
+            **said.get(booking.pk, {}),
+        )
+        for booking in bookings
+    ]
 
 
 def to_organization(kind: str, booking: Booking, **payload: Any) -> list[Event]:

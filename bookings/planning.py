@@ -74,6 +74,7 @@ class Closure:
     last_day: date
     from_time: time | None
     until_time: time | None
+    made_at: int | None = None  # in seconds since the epoch; None: it is being made now
 
     def __post_init__(self) -> None:
         if (self.from_time is None) != (self.until_time is None):
@@ -222,6 +223,25 @@ def windows(
             ]
     wanted = [w for w in dict.fromkeys(found) if w.opens_at < end and w.closes_at > start]
     return sorted(wanted, key=itemgetter(0, 1))
+
+
+def closed(
+    versions: Sequence[Version],
+    closures: Sequence[Closure],
+    extras: Sequence[Extra],
+    *,
+    start: int,
+    end: int,
+) -> Iterator[list[tuple[int, int]]]:
+    """For each closure the periods it closes that matter in ``[start, end)``, sorted, what is
+    open as extra hours cut out."""
+    if not versions or start >= end:
+        yield from ([] for _ in closures)
+        return
+    days = _Days(versions, start, end)
+    extra = _Blocks((w.opens_at, w.closes_at) for w, _ in days.extra_windows(extras))
+    for closure in closures:
+        yield sorted(p for period in days.closed([closure]) for p in extra.left_of(*period))
 
 
 # -- days -------------------------------------------------------------------------------------

@@ -38,6 +38,9 @@ class There(NamedTuple):
     has_history: bool
     limits_by_hand: bool = False
     stays_closed: bool = False
+    shut: bool = False
+    created_at: int = 0
+    opened_by_hand: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -66,6 +69,9 @@ class Plan:
         archive: empty slots that no longer fit and had bookings once: legacy as well, because
             those bookings point at them.
         delete: empty slots that no longer fit.
+        shut: open slots that were made by hand before their resource was closed then.
+        reopen: slots that were shut, and whose resource is not closed then any more.
+        there: all that was compared.
     """
 
     resource: Resource
@@ -76,12 +82,23 @@ class Plan:
     retire: list[There] = field(default_factory=list)
     archive: list[There] = field(default_factory=list)
     delete: list[There] = field(default_factory=list)
+    shut: list[There] = field(default_factory=list)
+    reopen: list[There] = field(default_factory=list)
+    there: Sequence[There] = field(default=(), repr=False)
 
     @property
     def touched(self) -> list[uuid.UUID]:
         """The slots that change or go."""
         changed = [there for there, _limits in self.change]
-        rows = (changed, self.revive, self.retire, self.archive, self.delete)
+        rows = (
+            changed,
+            self.revive,
+            self.retire,
+            self.archive,
+            self.delete,
+            self.shut,
+            self.reopen,
+        )
         return [there.id for some in rows for there in some]
 
     @property
@@ -98,6 +115,8 @@ class Plan:
             "retire": len(self.retire),
             "archive": len(self.archive),
             "delete": len(self.delete),
+            "shut": len(self.shut),
+            "reopen": len(self.reopen),
         }
 
 
@@ -107,14 +126,16 @@ def compare(
     existing: Sequence[There],
     *,
     is_open: Callable[[There], bool],
+    is_closed: Callable[[There], bool] = lambda there: False,
 ) -> Plan:
     """What makes the slots of a resource follow its rules.
 
     Args:
         planned: what the rules say.
         existing: its slots that start in the same time. What was made by hand and is not planned
-            is left alone.
+            is left alone, but for closures.
         is_open: whether a slot that was made with a booking, of a free time, lies in the hours.
+        is_closed: whether a slot that was made by hand lies in a closure that was made later.
     """
     by_time: dict[tuple[int, int], list[There]] = defaultdict(list)
     free = [there for there in existing if there.source == Slot.Source.FREE]
@@ -122,7 +143,14 @@ def compare(
         if there.source == Slot.Source.FREE:
             continue
         by_time[there.starts_at, there.ends_at].append(there)
-    plan = Plan(resource)
+    plan = Plan(resource, there=existing)
+    for there in existing:
+        if there.source != Slot.Source.HAND:
+            continue
+        if there.status == SlotStatus.OPEN and is_closed(there):
+            plan.shut.append(there)
+        elif there.shut and there.status == SlotStatus.CLOSED and not is_closed(there):
+            plan.reopen.append(there)
     for wanted in planned:
         found = by_time.pop((wanted.starts_at, wanted.ends_at), None)
         if not found:
@@ -188,7 +216,14 @@ def fingerprint(plans: Iterable[Plan], booking_ids: Iterable[uuid.UUID]) -> str:
             digest.update(repr(tuple(wanted)).encode())
         for there, limits in plan.change:
             digest.update(there.id.bytes + repr(tuple(limits)).encode())
-        for rows in (plan.revive, plan.retire, plan.archive, plan.delete):
+        for rows in (
+            plan.revive,
+            plan.retire,
+            plan.archive,
+            plan.delete,
+            plan.shut,
+            plan.reopen,
+        ):
             digest.update(b"|" + b"".join(sorted(there.id.bytes for there in rows)))
     digest.update(b"".join(sorted(b.bytes for b in booking_ids)))
     return digest.hexdigest()

@@ -152,7 +152,11 @@ def _version(schedule: Schedule) -> planning.Version:
 
 def _closure(exception: ScheduleException) -> planning.Closure:
     return planning.Closure(
-        exception.first_day, exception.last_day, exception.from_time, exception.until_time
+        exception.first_day,
+        exception.last_day,
+        exception.from_time,
+        exception.until_time,
+        int(exception.created_at.timestamp()) if exception.created_at else None,
     )
 
 

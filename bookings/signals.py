@@ -21,6 +21,12 @@ seats_released = Signal()
 # Received by the waitlist: who waits for any time of a resource is offered one of them.
 slots_made = Signal()
 
+# Bookings are to move to other slots. Arguments: ``pairs`` (list of booking and slot). Whoever
+# has to say something of a move returns it, by the primary key of the booking, as a dict that
+# goes into the message to its customer and is shown to the staff. Nothing is changed.
+# Received by payments: the price that was frozen stays, and the slot has another.
+bookings_moving = Signal()
+
 # Bookings moved to other slots, their status as it was. Arguments: ``bookings`` (list, already
 # moved), ``now``.
 # Received by payments: what is due before the start follows the start.

@@ -38,7 +38,8 @@ _READ = """
            s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
            OR s.waited_for OR s.status = 'closed' OR s.stays_closed
            OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id),
-           s.limits_by_hand, s.stays_closed
+           s.limits_by_hand, s.stays_closed, s.shut, extract(epoch FROM s.created_at)::bigint,
+           s.opened_by_hand
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)
@@ -117,6 +118,18 @@ def revive(ids: Sequence[uuid.UUID]) -> None:
         Slot.objects.filter(pk__in=ids).update(
             status=Case(closed, default=Value(SLOT.target("revive"))), stays_closed=False
         )
+
+
+def shut(ids: Sequence[uuid.UUID]) -> None:
+    """Close locked slots that were made by hand, as their resource is closed then."""
+    if ids:
+        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("close"), shut=True)
+
+
+def reopen(ids: Sequence[uuid.UUID]) -> None:
+    """Open them again: their resource is."""
+    if ids:
+        Slot.objects.filter(pk__in=ids).update(status=SLOT.target("open"), shut=False)
 
 
 def retire(ids: Sequence[uuid.UUID]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from bookings import locks as booking_locks
 from bookings import signals
 from bookings.lifecycle import BOOKING, BookingStatus
-from bookings.models import Booking
-from payments import locks, transitions
+from bookings.models import Booking, Slot
+from payments import locks, selectors, transitions
 from payments.lifecycle import (
     CART,
     ITEM_OF_BOOKING,
@@ -26,6 +26,8 @@ from waitlist import signals as waitlist_signals
 def connect() -> None:
     signals.bookings_moved.connect(items_follow, dispatch_uid="payments.items_follow")
     signals.bookings_rescheduled.connect(deadlines_follow, dispatch_uid="payments.deadlines_follow")
+    signals.bookings_moving.connect(prices_stay, dispatch_uid="payments.prices_stay")
+    booking_locks.lock_together(locks.paid_together)
     waitlist_signals.entries_settled.connect(carts_follow, dispatch_uid="payments.carts_follow")
 
 
@@ -78,6 +80,19 @@ def carts_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> N
     empty = locks.without_items(carts)
     if empty:
         Cart.objects.filter(pk__in=empty).update(status=CART.target("close"), closed_at=now)
+
+
+def prices_stay(pairs: Sequence[tuple[Booking, Slot]], **kwargs: Any) -> dict[uuid.UUID, Any]:
+    """Of bookings that move to a slot with another price: the one that was frozen stays."""
+    found = selectors.compare_prices(pairs)
+    return {
+        booking_id: {
+            "price_stays": {"amount": str(c.now), "currency": c.currency},
+            "new_price": {"amount": str(c.then), "currency": c.then_currency},
+        }
+        for booking_id, c in found.items()
+        if c.differs
+    }
 
 
 def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:

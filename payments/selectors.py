@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import Prefetch, Q, QuerySet
 
 from audit.compiled import Compiled, Param
 from audit.sql import prepared_cursor
-from bookings.models import Customer, Organization, Role, Slot
+from bookings.models import Booking, Customer, Organization, Role, Slot
 from bookings.selectors import Viewer
 from payments.lifecycle import CartStatus, ItemStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Price, Proof
@@ -38,6 +40,42 @@ def quotes(slots: Sequence[Slot], units: int = 1) -> dict[uuid.UUID, Quote]:
     """What one booking for ``units`` people costs in each slot; one statement."""
     rules = price_rules(s.resource_id for s in slots)
     return {s.pk: quote(s, units, rules) for s in slots}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a booking costs, and what it would cost in another slot if it were booked today."""
+
+    now: Decimal
+    then: Decimal
+    currency: str
+    then_currency: str
+
+    @property
+    def differs(self) -> bool:
+        return self.now != self.then or (self.then > 0 and self.currency != self.then_currency)
+
+
+def compare_prices(pairs: Sequence[tuple[Booking, Slot]]) -> dict[uuid.UUID, Comparison]:
+    """The price that was frozen for each booking beside today's of its other slot; two statements.
+
+    A booking without an item, or that was free, costs nothing.
+    """
+    frozen = {
+        booking_id: (amount, currency)
+        for booking_id, amount, currency in CartItem.objects.filter(
+            booking__in=[b.pk for b, _ in pairs], amount__isnull=False
+        ).values_list("booking_id", "amount", "currency")
+    }
+    rules = price_rules(s.resource_id for _, s in pairs)
+    found = {}
+    for booking, slot in pairs:
+        then = quote(slot, booking.units, rules)
+        amount, currency = frozen.get(booking.pk, (None, then.currency))
+        found[booking.pk] = Comparison(
+            amount or Decimal("0.00"), then.amount, currency, then.currency
+        )
+    return found
 
 
 def policy_of(organization: Organization) -> PaymentPolicy:

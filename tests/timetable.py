@@ -10,7 +10,7 @@ from audit.consistency.registry import Scope, registry
 from audit.context import Actor
 from bookings import planning, selectors_schedules
 from bookings.models import Booking, Resource, ScheduleException, ScheduleRule, Slot
-from bookings.services import schedules
+from bookings.services import closings, regenerating, schedules
 from tests import factories as f
 from tests.invariants import assert_consistent
 
@@ -40,7 +40,7 @@ def change(
     valid_from: date = TODAY,
     now: datetime = NOW,
     **kwargs: Any,
-) -> schedules.Applied:
+) -> regenerating.Applied:
     """A new version."""
     return schedules.change_schedule(
         resource_id=resource.pk,
@@ -53,8 +53,8 @@ def change(
     )[1]
 
 
-def regenerate(resource: Resource, *, now: datetime = NOW) -> schedules.Applied:
-    return schedules.regenerate(resource_id=resource.pk, actor=STAFF, now=now)
+def regenerate(resource: Resource, *, now: datetime = NOW) -> regenerating.Applied:
+    return regenerating.regenerate(resource_id=resource.pk, actor=STAFF, now=now)
 
 
 def closed(resource: Resource | None, first: date, last: date | None = None, **fields: Any) -> Any:
@@ -71,8 +71,8 @@ def extra(resource: Resource, day: date, start: int, end: int, **fields: Any) ->
 
 def add(
     resource: Resource, *exceptions: ScheduleException, now: datetime = NOW, **kwargs: Any
-) -> schedules.Applied:
-    return schedules.add_exceptions(
+) -> regenerating.Applied:
+    return closings.add_exceptions(
         organization_id=kwargs.pop("organization_id", resource.organization_id),
         exceptions=exceptions,
         actor=STAFF,
@@ -83,8 +83,8 @@ def add(
 
 def withdraw(
     resource: Resource, ids: Collection[Any], *, now: datetime = NOW, **kwargs: Any
-) -> schedules.Applied:
-    return schedules.withdraw_exceptions(
+) -> regenerating.Applied:
+    return closings.withdraw_exceptions(
         organization_id=kwargs.pop("organization_id", resource.organization_id),
         exception_ids=ids,
         actor=STAFF,
@@ -135,7 +135,7 @@ def planned(resource: Resource, *, now: datetime = NOW) -> set[tuple[int, int]]:
             rules.closures,
             rules.extras,
             start=int(now.timestamp()) + 1,
-            end=schedules._end(resource, now=now),
+            end=regenerating.end_of_horizon(resource, now=now),
         )
     }
 
@@ -147,7 +147,7 @@ def assert_follows(*resources: Resource, now: datetime = NOW) -> None:
     assert [p for check in checks for p in check.function(Scope(now=now))] == []
     for resource in resources:
         assert offered(resource) == planned(resource, now=now)
-        [plan] = schedules.preview(resources=[resource], now=now).plans
+        [plan] = regenerating.preview(resources=[resource], now=now).plans
         assert plan.is_empty, plan.counts()
 
 

@@ -22,7 +22,7 @@ from bookings.admin.base import LONGEST_REASON
 from bookings.admin.inputs import clock_input, day_input
 from bookings.admin.schedule_forms import NUMBERS, OpeningForm
 from bookings.models import Organization, Resource, ScheduleException
-from bookings.services.schedules import Preview
+from bookings.services.regenerating import Preview
 
 
 class ExceptionForm(OpeningForm):

@@ -35,8 +35,8 @@ from bookings.admin.schedule_forms import NUMBERS
 from bookings.admin.show import badge, lines, link_to, when
 from bookings.models import Booking, Resource, Role, ScheduleException
 from bookings.permissions import may, organizations_with
-from bookings.services import schedules
-from bookings.services.schedules import Applied, Preview
+from bookings.services import closings, moving
+from bookings.services.regenerating import Applied, Preview
 
 ADD = "bookings.add_scheduleexception"
 CHANGE = "bookings.change_scheduleexception"
@@ -151,7 +151,7 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
                 request,
                 facts=[(name, form.cleaned_data.get(name)) for name in ExceptionForm.Meta.fields],
                 look=lambda: _look(made.organization_id, [made], now=now),
-                do=lambda seen: schedules.add_exceptions(
+                do=lambda seen: closings.add_exceptions(
                     organization_id=made.organization_id,
                     exceptions=[made],
                     then=typed["then"],
@@ -225,7 +225,7 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
             request,
             facts=sorted(str(one.pk) for one in found),
             look=lambda: _look(organization_id, [], withdraw=found, now=now),
-            do=lambda seen: schedules.withdraw_exceptions(
+            do=lambda seen: closings.withdraw_exceptions(
                 organization_id=organization_id,
                 exception_ids=[one.pk for one in found],
                 seen=seen,
@@ -313,8 +313,8 @@ def _look(
     withdraw: Sequence[ScheduleException] = (),
     now: Any,
 ) -> Preview:
-    return schedules.preview_exceptions(
-        resources=schedules.resources_of(organization_id, [*exceptions, *withdraw]),
+    return closings.preview_exceptions(
+        resources=closings.resources_of(organization_id, [*exceptions, *withdraw]),
         exceptions=exceptions,
         withdraw={one.pk for one in withdraw},
         now=now,
@@ -328,7 +328,9 @@ def _shown(outcome: two_steps.Outcome, then: ThenForm) -> dict[str, Any]:
     found: dict[str, Any] = {"preview": schedule_preview.context(outcome.preview)}
     days = then.cleaned_data.get("move_by_days") if then.is_bound else None
     if outcome.preview.affected and days:
-        found["fit"] = schedules.fitting(outcome.preview, days=days)
+        fit = moving.fitting(outcome.preview, days=days)
+        found["fit"] = len(fit)
+        found["other_prices"] = len(moving.what_is_said(fit))
         found["fit_days"] = days
     return found
 

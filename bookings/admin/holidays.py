@@ -32,7 +32,7 @@ from bookings import holidays
 from bookings.admin import schedule_preview, schedule_words, two_steps
 from bookings.admin.base import organizations_where
 from bookings.models import Organization, ScheduleException
-from bookings.services import schedules
+from bookings.services import closings
 
 ADD = "bookings.add_scheduleexception"
 YEARS_AHEAD = timedelta(days=3 * 366)
@@ -228,13 +228,13 @@ def _take(
     return two_steps.take(
         request,
         facts=(organization.pk, found.to_add, sorted(map(str, withdraw))),
-        look=lambda: schedules.preview_exceptions(
-            resources=schedules.resources_of(organization.pk, made),
+        look=lambda: closings.preview_exceptions(
+            resources=closings.resources_of(organization.pk, made),
             exceptions=made,
             withdraw=withdraw,
             now=now,
         ),
-        do=lambda seen: schedules.add_exceptions(
+        do=lambda seen: closings.add_exceptions(
             organization_id=organization.pk,
             exceptions=made,
             withdraw=withdraw,

@@ -36,7 +36,7 @@ from bookings.admin.composition import CompositionPages, made_of
 from bookings.admin.schedules import SchedulePages, schedule_of
 from bookings.admin.show import bar, link, slot_badge, slot_time
 from bookings.models import Resource, Schedule, Slot, User
-from bookings.services import schedules
+from bookings.services import regenerating, schedules
 
 MOST = 12
 CHANGE = "bookings.change_resource"
@@ -182,7 +182,7 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
         if not resource.is_active or not Schedule.objects.filter(resource=resource).exists():
             return
         try:
-            done = schedules.regenerate(
+            done = regenerating.regenerate(
                 resource_id=resource.pk, actor=staff_actor(request), now=timezone.now()
             )
         except DomainError as error:

@@ -20,7 +20,7 @@ from bookings.admin.show import DAY, DAY_AND_TIME, booking_badge, link_to, slot_
 from bookings.models import Booking
 from bookings.planning import Planned
 from bookings.regeneration import Limits, Plan, There
-from bookings.services.schedules import Preview
+from bookings.services.regenerating import Preview
 
 MOST_SHOWN = 50
 MOST_DAYS = 62  # as single bars; beyond, a bar is a week
@@ -98,6 +98,16 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         "%(n)s empty slots are not offered any more, and stay for the bookings they once had",
         counts["archive"],
     )
+    shut = words(
+        "%(n)s slot made by hand is closed; its people keep it",
+        "%(n)s slots made by hand are closed; their people keep them",
+        counts["shut"],
+    )
+    reopened = words(
+        "%(n)s slot made by hand opens again",
+        "%(n)s slots made by hand open again",
+        counts["reopen"],
+    )
     many = len(plans) > 1
     found = [
         Kind("new", counts["create"], new, "success", _first(plans, "create", many)),
@@ -106,6 +116,8 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         Kind("again", counts["revive"], again, "success", _first(plans, "revive", many)),
         Kind("legacy", counts["retire"], legacy, "warning", _first(plans, "retire", many)),
         Kind("removed", counts["delete"], removed, "danger", _first(plans, "delete", many)),
+        Kind("shut", counts["shut"], shut, "warning", _first(plans, "shut", many)),
+        Kind("reopened", counts["reopen"], reopened, "success", _first(plans, "reopen", many)),
         Kind("archived", counts["archive"], archived, "default", _first(plans, "archive", many)),
     ]
     return [kind for kind in found if kind.count]
@@ -229,6 +241,8 @@ def _by_day(plans: Iterable[Plan]) -> dict[date, Counter[str]]:
             ("legacy", plan.retire),
             ("removed", plan.delete),
             ("archived", plan.archive),
+            ("legacy", plan.shut),
+            ("again", plan.reopen),
         ):
             for row in rows:
                 day = _local(row.starts_at, zone).date()
@@ -267,6 +281,8 @@ def done(counts: dict[str, int]) -> str:
         (_("%d new"), counts.get("create", 0)),
         (_("%d offered again"), counts.get("revive", 0)),
         (_("%d changed"), counts.get("change", 0)),
+        (_("%d made by hand closed"), counts.get("shut", 0)),
+        (_("%d made by hand opened again"), counts.get("reopen", 0)),
         (_("%d gone"), counts.get("delete", 0) + counts.get("archive", 0)),
         (_("%d that keep their people and are offered to nobody new"), counts.get("retire", 0)),
     ]

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from audit.errors import DomainError
 from bookings.admin.base import refusal, typed
 from bookings.errors import PlanChanged
-from bookings.services.schedules import Preview
+from bookings.services.regenerating import Preview
 
 LOOK, DO = "preview", "apply"
 

@@ -18,7 +18,7 @@ from bookings.consistency.parts import mine, params
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Resource
 from bookings.regeneration import Limits, Plan, There
-from bookings.services import schedules
+from bookings.services import regenerating
 
 MOST_NAMED = 1_000  # of each kind, in the details
 SWEEP_IS_LATE_AFTER = timedelta(hours=1)  # it runs every ten minutes
@@ -31,6 +31,8 @@ SAYS = {
     "missing": "{n} slots of its rules are not there",
     "other limits": "{n} slots have other limits than its rules say",
     "wrongly legacy": "{n} legacy slots are in its rules",
+    "not closed": "{n} slots made by hand are open while their resource is closed",
+    "not opened": "{n} slots made by hand are closed although their resource is open again",
     "not legacy": "{n} slots with people are not in its rules and are not marked as legacy",
 }
 
@@ -86,14 +88,14 @@ def _in_turn(problem: Problem) -> Resource | None:
 
 
 def _regenerate(resource: Resource, actor: Actor, now: datetime) -> FixResult:
-    done = schedules.regenerate(resource_id=resource.pk, actor=actor, now=now)
+    done = regenerating.regenerate(resource_id=resource.pk, actor=actor, now=now)
     counts = ", ".join(f"{name} {n}" for name, n in done.counts().items() if n and name != "keep")
     return FixResult.fixed(f"The slots follow the rules: {counts or 'nothing to change'}.")
 
 
 def _wrong(resources: Sequence[Resource], *, now: datetime) -> Iterator[tuple[Resource, Wrong]]:
     """What is wrong with the slots of resources of one organisation, kind by kind."""
-    plans = schedules.preview(resources=resources, now=now).plans
+    plans = regenerating.preview(resources=resources, now=now).plans
     left = _left_since_planned(plans)
     for plan in plans:
         dropped = [*plan.archive, *plan.delete]
@@ -109,6 +111,8 @@ def _wrong(resources: Sequence[Resource], *, now: datetime) -> Iterator[tuple[Re
                 ]
             ),
             "wrongly legacy": _ids(plan.revive),
+            "not closed": _ids(plan.shut),
+            "not opened": _ids(plan.reopen),
             "not legacy": _ids(plan.retire),
         }
         wrong = {kind: names for kind, names in found.items() if names}

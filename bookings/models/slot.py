@@ -74,6 +74,10 @@ class Slot(models.Model):
     # closed when it fits again, and limits that were changed by hand stay.
     stays_closed = models.BooleanField(default=False, db_default=False, editable=False)
     limits_by_hand = models.BooleanField(default=False, db_default=False, editable=False)
+    # Made by hand, and closed because its resource is closed then: it opens again with it.
+    # Unless staff opened it in spite of that.
+    shut = models.BooleanField(default=False, db_default=False, editable=False)
+    opened_by_hand = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     history = Trail(

@@ -19,7 +19,7 @@ from audit.context import Actor
 from audit.observability import sweeps
 from audit.observability.sweeps import Failures
 from bookings import selectors_schedules
-from bookings.services import schedules
+from bookings.services import regenerating
 
 EXTEND, FOLLOW = "slots.extend", "slots.follow"  # as the log and alerts name them
 
@@ -64,7 +64,7 @@ def _each(
     name: str, ids: Sequence[uuid.UUID], *, actor: Actor, now: datetime, failed: Failures
 ) -> int:
     def act(resource_id: uuid.UUID) -> bool:
-        schedules.regenerate(resource_id=resource_id, actor=actor, now=now)
+        regenerating.regenerate(resource_id=resource_id, actor=actor, now=now)
         return True
 
     # Whatever is wrong with the rules of one resource, it is that resource's.

@@ -127,9 +127,12 @@ def _move(
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         slots = [s for s in locks.slots(slot_ids) if SLOT.allows(move, s.status)]
         target = SlotStatus(SLOT.target(move))
-        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(status=target)
+        is_open = target == SlotStatus.OPEN
+        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
+            status=target, shut=False, opened_by_hand=Q(shut=True) if is_open else False
+        )
         for slot in slots:
             slot.status = target
-        if target == SlotStatus.OPEN:
+        if is_open:
             _released(slots, now=now)
     return slots

@@ -17,8 +17,8 @@ from bookings import codes
 from bookings.models import Booking, Customer, Organization, ScheduleException, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import check_in as check_in_service
+from bookings.services import closings
 from bookings.services import reschedule as proposals
-from bookings.services import schedules
 from config.demo.seed_files import Files
 from config.demo.seed_people import CUSTOMER, staff_actor
 from config.demo.seed_slips import Format
@@ -258,7 +258,7 @@ class Venue:
         """The resource of a slot is closed on its day; who has booked keeps their time."""
         day = slot.starts_at.astimezone(ZoneInfo(slot.resource.time_zone)).date()
         with self._from_office():
-            schedules.add_exceptions(
+            closings.add_exceptions(
                 organization_id=self.organization.pk,
                 exceptions=[
                     ScheduleException(

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from audit.context import Actor
 from bookings import selectors_schedules
 from bookings.models import Organization, Resource, ScheduleException
-from bookings.services import schedules
+from bookings.services import closings, regenerating, schedules
 from config.demo.seed_people import staff_actor
 from config.demo.seed_venues import LAKESIDE, OFFERS, RIVERSIDE, Offer, Open
 
@@ -55,7 +55,7 @@ def extend(organizations: dict[str, Organization], *, actor: Actor, now: datetim
     """Fill the horizons, as the nightly sweep does; on the same day nothing changes."""
     planned = selectors_schedules.planned().filter(organization__in=organizations.values())
     for resource_id in planned.values_list("pk", flat=True):
-        schedules.regenerate(resource_id=resource_id, actor=actor, now=now)
+        regenerating.regenerate(resource_id=resource_id, actor=actor, now=now)
 
 
 def _open(resource: Resource, offer: Offer, *, actor: Actor, now: datetime) -> None:
@@ -133,7 +133,7 @@ def _add_days(
                 buffer_after_minutes=5,
             ),
         ]
-    schedules.add_exceptions(
+    closings.add_exceptions(
         organization_id=organization.pk, exceptions=exceptions, actor=actor, now=now - 2 * DAY
     )
 

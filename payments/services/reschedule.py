@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from django.db import transaction
 
@@ -16,36 +14,12 @@ from bookings.models import Booking, Slot
 from bookings.services import reschedule as bookings_reschedule
 from payments import locks, selectors
 from payments.errors import PriceDiffers
-from payments.models import CartItem
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a booking costs, and what it would cost in another slot if it were booked today."""
-
-    now: Decimal
-    then: Decimal
-    currency: str
-    then_currency: str
-
-    @property
-    def differs(self) -> bool:
-        return self.now != self.then or (self.then > 0 and self.currency != self.then_currency)
+from payments.selectors import Comparison
 
 
 def compare(booking: Booking, slot: Slot) -> Comparison:
-    """The price that was frozen for a booking beside today's price of a slot.
-
-    A booking without an item, or that was free, costs nothing.
-    """
-    frozen = (
-        CartItem.objects.filter(booking=booking, amount__isnull=False)
-        .values_list("amount", "currency")
-        .first()
-    )
-    quote = selectors.quotes([slot], booking.units)[slot.pk]
-    amount, currency = frozen or (None, quote.currency)
-    return Comparison(amount or Decimal("0.00"), quote.amount, currency, quote.currency)
+    """The price that was frozen for a booking beside today's price of a slot."""
+    return selectors.compare_prices([(booking, slot)])[booking.pk]
 
 
 def reschedule(

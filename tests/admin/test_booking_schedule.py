@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audit.context import Actor
 from bookings.models import ScheduleException, ScheduleRule, Slot
-from bookings.services import schedules
+from bookings.services import closings, schedules
 from tests import factories as f
 from tests.admin.conftest import as_role
 
@@ -41,7 +41,7 @@ def test_it_shows_the_version_and_the_exceptions_as_they_were_known(venue):
         "starts_at"
     )
     day = slot.starts_at.date()
-    schedules.add_exceptions(
+    closings.add_exceptions(
         organization_id=court.organization_id,
         exceptions=[
             ScheduleException(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from audit.context import Actor
 from audit.history import trail_of
 from bookings.models import Booking, Resource, ScheduleException, ScheduleRule, Slot
-from bookings.services import schedules
+from bookings.services import closings, schedules
 from tests import factories as f
 from tests.admin.conftest import ROLES, Venue, as_role, signed_in, staff
 from tests.invariants import assert_consistent
@@ -331,7 +331,7 @@ def closed(venue: Venue, court: Resource) -> ScheduleException:
     made = ScheduleException(
         resource=court, kind="closed", name="Repairs", first_day=in_days(5), last_day=in_days(5)
     )
-    schedules.add_exceptions(
+    closings.add_exceptions(
         organization_id=venue.organization.pk, exceptions=[made], actor=MIA, now=timezone.now()
     )
     return made
@@ -401,7 +401,7 @@ def test_what_changed_since_looking_is_shown_again(venue, court, closed):
 def test_what_is_withdrawn_foreign_or_nonsense_is_not_there(venue, foreign, closed):
     client = as_role(venue, "manager")
     base = reverse("admin:bookings_scheduleexception_withdraw")
-    schedules.withdraw_exceptions(
+    closings.withdraw_exceptions(
         organization_id=venue.organization.pk,
         exception_ids=[closed.pk],
         actor=MIA,
@@ -427,7 +427,7 @@ def test_the_list_begins_with_those_to_come(venue, court, closed):
         last_day=date(2020, 1, 2),
         created_at=timezone.now(),
     )
-    schedules.withdraw_exceptions(
+    closings.withdraw_exceptions(
         organization_id=venue.organization.pk,
         exception_ids=[closed.pk],
         actor=MIA,

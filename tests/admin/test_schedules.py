@@ -34,8 +34,8 @@ from bookings.models import (
 )
 from bookings.planning import Planned
 from bookings.regeneration import Plan
+from bookings.services import regenerating, schedules
 from bookings.services import resources as composition
-from bookings.services import schedules
 from tests import factories as f
 from tests.admin.conftest import ROLES, RULES, Venue, as_role, signed_in, staff
 from tests.invariants import assert_consistent
@@ -310,7 +310,7 @@ def test_only_the_first_of_very_many_are_shown(venue):
         Planned(at, at + quarter, at, at + quarter, 1, 1)
         for at in range(start, start + 35_040 * quarter, quarter)
     ]
-    preview = schedules.Preview([Plan(venue.resource, create=made)])
+    preview = regenerating.Preview([Plan(venue.resource, create=made)])
 
     shown = schedule_preview.context(preview)
 
@@ -391,7 +391,7 @@ def test_applying_costs_the_same_for_few_slots_and_for_many(venue, court):
 
     give(court, rule())
     few = cost(3, "50")
-    schedules.regenerate(resource_id=court.pk, actor=MIA, now=timezone.now())
+    regenerating.regenerate(resource_id=court.pk, actor=MIA, now=timezone.now())
 
     assert cost(3, "60") == few
     assert cost(300, "50") <= few + 1
@@ -886,7 +886,7 @@ def test_a_slot_says_what_made_it(venue, court, slots):
     by_hand = text(client.get(reverse("admin:bookings_slot_change", args=[venue.slot.pk])))
 
     assert "by the schedule" in by_rule
-    assert "may change again what is changed here" in by_rule
+    assert "stays when the schedule changes" in by_rule
     assert page("schedule", court) in by_rule
     assert "by hand" in by_hand
-    assert "may change again" not in by_hand
+    assert "when the schedule changes" not in by_hand

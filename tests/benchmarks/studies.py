@@ -26,7 +26,7 @@ from django.utils import timezone
 from audit.context import Actor
 from bookings.lifecycle import LIVE
 from bookings.models import Resource, ScheduleRule
-from bookings.services import schedules
+from bookings.services import regenerating, schedules
 from tests.benchmarks.correctness import Finding
 from tests.benchmarks.load import Outcome, Script
 from tests.benchmarks.measure import CONTROL, percentile
@@ -227,7 +227,7 @@ def _rule(start: int, end: int, *, minute: int = 0) -> ScheduleRule:
     )
 
 
-def _change(court: Resource, *rules: ScheduleRule) -> schedules.Applied:
+def _change(court: Resource, *rules: ScheduleRule) -> regenerating.Applied:
     now = timezone.now()
     return schedules.change_schedule(
         resource_id=court.pk,
@@ -239,15 +239,15 @@ def _change(court: Resource, *rules: ScheduleRule) -> schedules.Applied:
     )[1]
 
 
-def _regenerate(court: Resource) -> schedules.Applied:
-    return schedules.regenerate(resource_id=court.pk, actor=ACTOR, now=timezone.now())
+def _regenerate(court: Resource) -> regenerating.Applied:
+    return regenerating.regenerate(resource_id=court.pk, actor=ACTOR, now=timezone.now())
 
 
 def _timed(
     study: Study,
     name: str,
     resources: Sequence[Resource],
-    act: Callable[[Resource], schedules.Applied],
+    act: Callable[[Resource], regenerating.Applied],
 ) -> None:
     done: dict[str, int] = {}
     longest = 0.0

@@ -25,8 +25,8 @@ from bookings.models import (
     ScheduleRule,
     Slot,
 )
+from bookings.services import closings, schedules
 from bookings.services import resources as resource_services
-from bookings.services import schedules
 from bookings.services import slots as slot_services
 from tests import factories as f
 from tests.corruption import check, check_rows, corrupt, fix, last_line
@@ -226,7 +226,7 @@ def test_what_happens_every_day_is_no_finding(room):
         first_day=second.starts_at.date(),
         last_day=second.starts_at.date(),
     )
-    schedules.add_exceptions(
+    closings.add_exceptions(
         organization_id=room.organization_id,
         exceptions=[closed],
         actor=STAFF,

@@ -19,7 +19,7 @@ from bookings.errors import (
     TooSoon,
 )
 from bookings.models import Booking, Customer, Pool, PoolMember, Resource, ScheduleException, Slot
-from bookings.services import bookings, resources, schedules
+from bookings.services import bookings, closings, resources
 from bookings.services.free_times import FreeTime
 from payments.errors import SeriesNotFree
 from payments.models import CartItem
@@ -138,7 +138,7 @@ def test_notice_horizon_and_the_present_leave_starts_out(court):
 
 def test_closed_days_are_not_offered_and_extra_hours_are(court):
     for kind, first, hours in (("closed", 3, (None, None)), ("extra", 4, (time(20), time(22)))):
-        schedules.add_exceptions(
+        closings.add_exceptions(
             organization_id=court.organization_id,
             exceptions=[
                 exception(court, kind, date=day(first).date(), from_time=hours[0], until=hours[1])
@@ -383,7 +383,7 @@ def book_series(customer, court, times, *, everything=False, minutes=60):
 def test_a_series_of_free_times_makes_a_slot_for_each_date_that_is_free(court):
     hold(of(court), court, at(12, 30, days=10))
     hold(of(court), court, at(12, days=17))
-    schedules.add_exceptions(
+    closings.add_exceptions(
         organization_id=court.organization_id,
         exceptions=[exception(court, "closed", date=day(24).date(), from_time=None, until=None)],
         actor=f.SYSTEM,

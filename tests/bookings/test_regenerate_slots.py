@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.context import Actor
 from bookings.models import ScheduleException, ScheduleRule, Slot
-from bookings.services import schedules
+from bookings.services import regenerating, schedules
 from tests import factories as f
 from tests.corruption import corrupt
 from tests.invariants import assert_consistent, everything
@@ -68,7 +68,18 @@ def close_a_day(resource) -> list[Slot]:
 
 
 NOTHING = dict.fromkeys(
-    ["created", "changed", "revived", "legacy", "archived", "deleted", "bookings"], 0
+    [
+        "created",
+        "changed",
+        "revived",
+        "legacy",
+        "archived",
+        "deleted",
+        "closed",
+        "opened",
+        "bookings",
+    ],
+    0,
 )
 
 
@@ -92,6 +103,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing():
         "legacy": 1,
         "archived": 0,
         "deleted": 7,
+        "closed": 0,
+        "opened": 0,
     }
     assert shown["bookings"] == [
         {
@@ -208,7 +221,7 @@ def test_a_resource_that_fails_is_reported_and_the_others_are_done():
 
 def test_a_resource_with_too_many_slots_says_so(monkeypatch):
     resource = court()
-    monkeypatch.setattr(schedules, "MOST_SLOTS", 3)
+    monkeypatch.setattr(regenerating, "MOST_SLOTS", 3)
 
     [shown] = answer("--dry-run")["resources"]
 

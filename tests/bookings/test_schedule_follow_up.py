@@ -9,7 +9,7 @@ from audit.context import Actor
 from audit.models import OutboxEvent
 from bookings import selectors
 from bookings.models import Booking, Resource, ResourcePart, ScheduleException, Slot
-from bookings.services import free_times, schedules
+from bookings.services import closings, free_times
 from tests import factories as f
 from tests.invariants import assert_consistent
 
@@ -19,7 +19,7 @@ STAFF = Actor("staff", None, "Mia")
 
 
 def close(resource, day, **kwargs):
-    return schedules.add_exceptions(
+    return closings.add_exceptions(
         organization_id=resource.organization_id,
         exceptions=[
             ScheduleException(

@@ -6,7 +6,7 @@ import pytest
 
 from bookings.errors import PlanChanged
 from bookings.models import Booking
-from bookings.services import schedules
+from bookings.services import closings, moving, schedules
 from tests import factories as f
 from tests.invariants import everything, refusal
 from tests.timetable import (
@@ -91,7 +91,7 @@ def test_of_two_extra_hours_the_first_counts(attempt):
     court = room()
     change(court, rule())
     hours = [extra(court, FRIDAY, 19, 22, max_units=n) for n in (6, 1, 2, 3, 4, 5)]
-    said = schedules.preview_exceptions(resources=[court], exceptions=hours, now=NOW)
+    said = closings.preview_exceptions(resources=[court], exceptions=hours, now=NOW)
 
     add(court, *hours, seen=said.seen)
 
@@ -109,10 +109,10 @@ def test_a_closing_of_everything_is_previewed_for_each_resource():
         change(each, rule())
     booked(slot_at(rooms[1], FRIDAY, 11))
     closing = closed(None, FRIDAY)
-    found = schedules.resources_of(rooms[0].organization_id, [closing])
+    found = closings.resources_of(rooms[0].organization_id, [closing])
     before = everything()
 
-    said = schedules.preview_exceptions(resources=found, exceptions=[closing], now=NOW)
+    said = closings.preview_exceptions(resources=found, exceptions=[closing], now=NOW)
 
     assert everything() == before
     assert (said.counts()["delete"], said.counts()["retire"]) == (23, 1)
@@ -129,7 +129,7 @@ def test_withdrawing_is_previewed():
     ids = list(court.schedule_exceptions.values_list("pk", flat=True))
     before = everything()
 
-    said = schedules.preview_exceptions(resources=[court], exceptions=[], withdraw=ids, now=NOW)
+    said = closings.preview_exceptions(resources=[court], exceptions=[], withdraw=ids, now=NOW)
 
     assert everything() == before
     assert (said.counts()["create"], said.counts()["revive"]) == (7, 1)
@@ -144,7 +144,7 @@ def test_nobody_is_cancelled_or_moved_who_was_not_in_the_preview(then):
     change(court, rule())
     booked(slot_at(court, FRIDAY, 11))
     closing = closed(court, FRIDAY)
-    said = schedules.preview_exceptions(resources=[court], exceptions=[closing], now=NOW)
+    said = closings.preview_exceptions(resources=[court], exceptions=[closing], now=NOW)
     f.hold(somebody(court), slot_at(court, FRIDAY, 11), now=NOW)
 
     with refusal(PlanChanged):
@@ -168,9 +168,9 @@ def test_how_many_find_room_on_another_day_is_said_before_they_are_moved():
     booked(slot_at(court, FRIDAY + DAY, 9), units=2)  # leaves room for one more, of two
     add(court, closed(court, FRIDAY + DAY, from_time=time(11), until_time=time(12)))
     closing = closed(court, FRIDAY)
-    said = schedules.preview_exceptions(resources=[court], exceptions=[closing], now=NOW)
+    said = closings.preview_exceptions(resources=[court], exceptions=[closing], now=NOW)
 
-    expected = schedules.fitting(said, days=1)
+    expected = len(moving.fitting(said, days=1))
     done = add(
         court, closing, seen=said.seen, then="move", move_by_days=1, reason="The roof leaks."
     )

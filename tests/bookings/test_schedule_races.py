@@ -16,7 +16,7 @@ from audit.errors import DomainError, constraint_name, translate
 from audit.models import OutboxEvent
 from bookings import codes, locks, selectors_schedules, slot_rows
 from bookings.models import Booking, Schedule, Slot
-from bookings.services import bookings, check_in, reschedule, resources, schedules
+from bookings.services import bookings, check_in, regenerating, reschedule, resources
 from tests import factories as f
 from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, without, won
@@ -193,7 +193,7 @@ def test_control_without_locks_the_constraint_refuses_the_lower_capacity():
 
     with slots_unlocked():
         failed, taken = interleave(
-            lambda: change(room, rule(**ONE)), after=(schedules, "_affected"), second=hold(slot)
+            lambda: change(room, rule(**ONE)), after=(regenerating, "people_in"), second=hold(slot)
         )
 
     assert isinstance(taken, Booking)
@@ -403,7 +403,9 @@ def test_control_without_locks_a_closing_and_a_cancellation_end_in_a_deadlock(ro
 
     with slots_unlocked():
         outcomes = interleave(
-            close_friday(room, **CANCELS), after=(locks, "bookings"), second=cancel(booking)
+            close_friday(room, **CANCELS),
+            after=(locks, "bookings_of_orders"),
+            second=cancel(booking),
         )
 
     assert "deadlock" in str(lost(outcomes))

@@ -10,7 +10,7 @@ from audit.errors import Invalid, NotFound
 from bookings import selectors_schedules, signals
 from bookings.errors import PlanChanged, SlotGone
 from bookings.models import Booking, Schedule, Slot
-from bookings.services import bookings, schedules
+from bookings.services import bookings, closings, regenerating, schedules
 from bookings.services import slots as slot_services
 from payments.services import checkout
 from tests import factories as f
@@ -78,7 +78,7 @@ def test_a_first_schedule_makes_its_slots_up_to_the_horizon():
     assert starts(resource) == [at(TODAY + d * DAY, h) for d in range(11) for h in range(9, 17)]
     assert done.counts() == {
         "create": 88, "keep": 0, "change": 0, "revive": 0, "retire": 0, "archive": 0, "delete": 0,
-        "bookings": 0,
+        "shut": 0, "reopen": 0, "bookings": 0,
     }  # fmt: skip
     slot = slot_at(resource, TOMORROW, 9)
     assert (slot.ends_at, slot.busy_from, slot.busy_until) == (
@@ -122,7 +122,7 @@ def test_the_horizon_moves_on_with_the_days(court):
 
 
 def assert_follows_from(resource, now):
-    [plan] = schedules.preview(resources=[resource], now=now).plans
+    [plan] = regenerating.preview(resources=[resource], now=now).plans
     assert plan.is_empty
 
 
@@ -384,7 +384,7 @@ def of_version(resource, **kwargs):
 
 def of_closing(resource):
     return (
-        lambda: schedules.preview_exceptions(
+        lambda: closings.preview_exceptions(
             resources=[resource], exceptions=[closed(resource, TOMORROW)], now=NOW
         ),
         lambda **more: add(resource, closed(resource, TOMORROW), **more),
@@ -458,7 +458,7 @@ def test_what_is_not_what_was_previewed_is_not_done(court, previewed, what):
 
 
 def test_a_preview_of_regenerating_is_what_a_run_does(court):
-    said = schedules.preview(resources=[court], now=NOW + 2 * DAY)
+    said = regenerating.preview(resources=[court], now=NOW + 2 * DAY)
 
     assert said.counts()["create"] == 16
     assert regenerate(court, now=NOW + 2 * DAY).counts() == said.counts()

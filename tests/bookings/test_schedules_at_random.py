@@ -16,7 +16,7 @@ from django.db import transaction
 from audit.errors import DomainError
 from bookings.lifecycle import LIVE
 from bookings.models import Booking, Slot
-from bookings.services import bookings, reschedule, schedules
+from bookings.services import bookings, regenerating, reschedule, schedules
 from bookings.services import slots as slot_services
 from tests import factories as f
 from tests import timetable
@@ -233,7 +233,7 @@ class Story:
                 slots(self.room, source="hand"),
             )
         )
-        beyond = schedules._end(self.room, now=NOW)
+        beyond = regenerating.end_of_horizon(self.room, now=NOW)
         within = {times for times in open_now if times[0] < beyond}
         assert within - by_hand == planned(self.room) - by_hand - closed_now
         assert by_hand <= open_now | closed_now
@@ -249,7 +249,7 @@ class Story:
         assert gone <= {s.pk for s in legacy if not s.taken_bookings}
         regenerate(self.room)
         assert list(Slot.objects.order_by("pk").values()) == settled
-        [plan] = schedules.preview(resources=[self.room], now=NOW).plans
+        [plan] = regenerating.preview(resources=[self.room], now=NOW).plans
         assert plan.is_empty, plan.counts()
 
 

@@ -29,7 +29,7 @@ from bookings.models import (
     Slot,
     User,
 )
-from bookings.services import schedules
+from bookings.services import regenerating
 from config.management.commands.seed_demo import seed
 from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
@@ -171,7 +171,7 @@ def check_schedules(now) -> None:
 
     for organization in Organization.objects.all():
         resources = list(Resource.objects.filter(organization=organization))
-        changes = schedules.preview(resources=resources, now=timezone.now()).counts()
+        changes = regenerating.preview(resources=resources, now=timezone.now()).counts()
         assert {name: n for name, n in changes.items() if n and name != "keep"} == {}
 
 

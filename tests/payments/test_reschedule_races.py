@@ -6,8 +6,9 @@ moment does the harm when locks, triggers and constraints are taken away.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import OperationalError
@@ -19,8 +20,8 @@ from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings import transitions
 from bookings.errors import BookingOver, NoProposal, ResourceTaken, SlotFull
-from bookings.models import Booking, Proposal, Slot
-from bookings.services import bookings
+from bookings.models import Booking, Proposal, ScheduleException, Slot
+from bookings.services import bookings, closings
 from bookings.services import reschedule as proposals
 from payments import locks
 from payments.models import CartTransaction
@@ -575,6 +576,64 @@ def test_control_waiting_for_the_booking_of_a_stand_in_ends_in_a_deadlock(monkey
 
     monkeypatch.setattr(booking_locks, "overdue_holds", waiting)
     *_rest, outcomes = a_seat_asked_for_while_what_is_paid_with_its_stand_in_moves()
+
+    (victim,) = lost(outcomes)
+    assert isinstance(victim, OperationalError)
+    assert "deadlock" in str(victim)
+    assert_consistent()
+
+
+def an_approval_while_a_closing_moves_one_of_the_order():
+    """The last of an order moves with its day, and its new start is so near that the deadline of
+    the whole order moves too; beside it the order is approved."""
+    made, found, *_rest, member = order(2)
+    f.PolicyFactory(organization=made.organization, proof_required=False)
+    moved = found[1]
+    room = moved.slot.resource
+    zone = ZoneInfo(room.time_zone)
+    there = moved.slot.starts_at.astimezone(zone)
+    days = (timezone.localdate(timezone=zone) + timedelta(days=1) - there.date()).days
+    near = (there + timedelta(days=days)).astimezone(UTC)
+    f.make_slot(room, starts_at=near)
+    Slot.objects.filter(pk=moved.slot_id).update(source="hand")
+    closure = ScheduleException(
+        resource=room,
+        kind="closed",
+        name="x",
+        first_day=there.date(),
+        last_day=there.date(),
+        from_time=there.time(),
+        until_time=(there + timedelta(hours=1)).time(),
+    )
+
+    def close():
+        return closings.add_exceptions(
+            organization_id=room.organization_id,
+            exceptions=[closure],
+            then="move",
+            move_by_days=days,
+            reason="The roof leaks.",
+            actor=f.SYSTEM,
+            now=timezone.now(),
+        )
+
+    outcomes = interleave(
+        close, after=(transitions, "claim_many"), second=lambda: f.approve(made, member)
+    )
+    return found, outcomes
+
+
+def test_an_approval_waits_for_a_closing_that_moves_one_of_its_order():
+    found, (done, _approved) = an_approval_while_a_closing_moves_one_of_the_order()
+
+    assert [b.pk for b in done.moved] == [found[1].pk]
+    assert [place(b)[1] for b in found] == ["confirmed"] * 2
+    assert_consistent()
+
+
+def test_control_a_closing_that_holds_only_whom_it_moves_ends_in_a_deadlock(monkeypatch):
+    monkeypatch.setattr(booking_locks, "_together", [])
+    _found, outcomes = an_approval_while_a_closing_moves_one_of_the_order()
 
     (victim,) = lost(outcomes)
     assert isinstance(victim, OperationalError)

@@ -45,7 +45,7 @@ from audit.errors import DomainError
 from bookings import selectors_schedules
 from bookings.models import Booking, Organization, Resource
 from bookings.regeneration import Plan
-from bookings.services import schedules
+from bookings.services import regenerating
 
 DONE, FAILED, BROKEN = 0, 1, 2
 AWAY = "The database does not answer. Is the demo running (make demo), or is DATABASE_URL set?"
@@ -59,6 +59,8 @@ WORDS = {
     "retire": "legacy",
     "archive": "archived",
     "delete": "deleted",
+    "shut": "closed",
+    "reopen": "opened",
 }
 
 
@@ -157,10 +159,10 @@ def _one(resource: Resource, *, dry_run: bool) -> Outcome:
     now = timezone.now()
     try:
         if dry_run:
-            done = schedules.preview(resources=[resource], now=now)
+            done = regenerating.preview(resources=[resource], now=now)
         else:
             actor = Actor.system("regenerate_slots")
-            done = schedules.regenerate(resource_id=resource.pk, actor=actor, now=now)
+            done = regenerating.regenerate(resource_id=resource.pk, actor=actor, now=now)
     except (InterfaceError, PoolTimeout):
         raise  # the database is away, for the others as well
     except DomainError as error:

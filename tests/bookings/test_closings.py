@@ -1,0 +1,203 @@
+"""Closing days concerns everybody who is booked on them, whatever slot they are in (B1, B2)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audit.models import OutboxEvent
+from bookings.models import Booking, ScheduleException
+from bookings.services import closings, moving
+from bookings.services import slots as slot_services
+from tests import factories as f
+from tests import timetable
+from tests.invariants import assert_consistent
+from tests.timetable import (
+    DAY,
+    NOW,
+    STAFF,
+    TODAY,
+    add,
+    assert_follows,
+    booked,
+    change,
+    closed,
+    extra,
+    regenerate,
+    rule,
+    slot_at,
+    withdraw,
+)
+
+pytestmark = pytest.mark.django_db
+
+FRIDAY = TODAY + 4 * DAY
+CANCEL = {"then": "cancel", "reason": "The roof leaks."}
+
+
+@pytest.fixture
+def room():
+    made = timetable.room(exclusive=False)
+    change(made, rule(max_bookings=3, max_units=6))
+    return made
+
+
+def by_hand(room, hour=20, **fields):
+    start = datetime.combine(FRIDAY, time(hour), UTC)
+    return f.make_slot(room, starts_at=start, max_bookings=3, **fields)
+
+
+def close_friday(room, **kwargs):
+    return add(room, closed(room, FRIDAY), **kwargs)
+
+
+def fresh(row):
+    row.refresh_from_db()
+    return row
+
+
+def test_who_was_kept_by_an_earlier_change_is_cancelled_with_the_others(room):
+    kept = booked(slot_at(room, FRIDAY, 9))
+    change(room, rule(from_time=time(10), max_bookings=3, max_units=6))
+    assert fresh(kept.slot).status == "legacy"
+
+    done = close_friday(room, **CANCEL)
+
+    assert done.cancelled == [kept]
+    assert fresh(kept).status == "cancelled"
+    assert_follows(room)
+
+
+def test_a_slot_made_by_hand_is_closed_with_its_day_and_its_people_are_asked_about(room):
+    empty, used = by_hand(room, 19), by_hand(room, 21)
+    booking = booked(used)
+    said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
+
+    done = close_friday(room, seen=said.seen, **CANCEL)
+
+    assert said.affected == done.affected == [booking]
+    assert said.counts()["shut"] == done.counts()["shut"] == 2
+    assert [fresh(s).status for s in (empty, used)] == ["closed", "closed"]
+    assert fresh(booking).status == "cancelled"
+    assert_follows(room)
+
+
+def test_people_in_a_slot_made_by_hand_may_stay_in_it(room):
+    used = by_hand(room)
+    booking = booked(used)
+
+    done = close_friday(room)
+
+    assert (done.affected, done.cancelled) == ([booking], [])
+    assert (fresh(booking).status, fresh(used).status) == ("confirmed", "closed")
+    assert_consistent()
+
+
+def test_what_was_shut_opens_again_with_its_day_and_what_staff_closed_does_not(room):
+    shut, closed_before = by_hand(room, 19), by_hand(room, 21)
+    slot_services.close_slots(slot_ids=[closed_before.pk], actor=STAFF, reason="a leak", now=NOW)
+    close_friday(room)
+    [exception] = ScheduleException.objects.values_list("pk", flat=True)
+
+    withdraw(room, [exception])
+
+    assert [fresh(s).status for s in (shut, closed_before)] == ["open", "closed"]
+    assert_follows(room)
+
+
+def test_staff_open_a_slot_on_a_closed_day_and_it_stays_open(room):
+    slot = by_hand(room)
+    close_friday(room)
+
+    slot_services.open_slots(slot_ids=[slot.pk], actor=STAFF, reason="a wedding", now=NOW)
+    regenerate(room)
+
+    assert fresh(slot).status == "open"
+    assert_follows(room)
+
+
+def test_a_slot_made_on_a_day_that_is_closed_already_is_meant(room):
+    close_friday(room, now=NOW - timedelta(days=4000))  # longer ago than the slot below
+    slot = by_hand(room)
+
+    regenerate(room)
+
+    assert fresh(slot).status == "open"
+
+
+def test_extra_hours_on_a_closed_day_keep_what_was_made_by_hand_open(room):
+    inside, outside = by_hand(room, 20), by_hand(room, 7)
+
+    add(room, closed(room, FRIDAY), extra(room, FRIDAY, 19, 22))
+
+    assert [fresh(s).status for s in (inside, outside)] == ["open", "closed"]
+
+
+def test_what_closes_everything_closes_resources_that_have_only_slots_made_by_hand(room):
+    other = timetable.room(exclusive=False, organization=room.organization)
+    slot = by_hand(other)
+
+    add(room, closed(None, FRIDAY))
+
+    assert fresh(slot).status == "closed"
+    assert_consistent()
+
+
+def test_people_in_slots_made_by_hand_move_where_there_is_one_at_that_hour(room):
+    booking = booked(by_hand(room))
+    later = f.make_slot(
+        room, starts_at=datetime.combine(FRIDAY + DAY, time(20), UTC), max_bookings=1
+    )
+
+    done = close_friday(room, then="move", move_by_days=1, reason="The roof leaks.")
+
+    assert (done.moved, done.stayed) == ([booking], [])
+    assert fresh(booking).slot_id == later.pk
+    assert_consistent()
+
+
+def test_moved_people_keep_their_price_and_are_told_so_where_it_is_another(room):
+    f.PriceFactory(resource=room, amount=20)
+    cheap = booked_for(room, 9)
+    f.PriceFactory(resource=room, amount=35, weekdays=[6], priority=5)
+    said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
+    fit = moving.fitting(said, days=1)
+
+    assert [b.pk for b, _slot in fit] == [cheap.pk]
+    assert list(moving.what_is_said(fit)) == [cheap.pk]
+
+    close_friday(room, then="move", move_by_days=1, reason="The roof leaks.")
+
+    [event] = OutboxEvent.objects.filter(kind="booking.rescheduled")
+    assert event.payload["price_stays"] == {"amount": "20.00", "currency": "EUR"}
+    assert event.payload["new_price"] == {"amount": "35.00", "currency": "EUR"}
+    line = Booking.history.filter(id=cheap.pk).latest("history_id")
+    assert line.history_change_reason == "The roof leaks. (prices stay as they were agreed)"
+    assert_consistent()
+
+
+def booked_for(room, hour):
+    slot = slot_at(room, FRIDAY, hour)
+    made = f.check_out(timetable.somebody(room), slot, method="pay_on_arrival", now=NOW)
+    f.approve(made)
+    return Booking.objects.get(cart_item__transaction=made)
+
+
+def test_moving_many_takes_the_statements_of_moving_few(room):
+    taken = []
+    for week, count in enumerate((2, 20)):
+        day = TODAY + (3 + 3 * week) * DAY
+        for n in range(count):
+            booked(slot_at(room, day, 9 + n % 8))
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            done = add(room, closed(room, day), then="move", move_by_days=1, reason="x")
+        assert len(done.moved) == count
+        taken.append(len(queries))
+
+    assert taken[0] == taken[1], taken
+    assert_consistent()
