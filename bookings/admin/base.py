@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.admin.options import InlineModelAdmin
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 from django.db.models import Q
@@ -314,6 +315,29 @@ class ScopedModelAdmin(AuditedModelAdmin):
             if len(only) == 1:
                 field.initial = only[0].pk
         return field
+
+
+class ScopedInline(InlineModelAdmin):
+    """Rows below their parent, allowed by the role in the parent's organisation."""
+
+    def _may(self, request: HttpRequest, action: str, parent: Any) -> bool:
+        permission = f"{self.opts.app_label}.{action}_{self.opts.model_name}"
+        if parent is None:
+            found = organizations_with(person(request), permission)
+            return found is None or bool(found)
+        return may(person(request), permission, organization_of(parent))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "view", obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "add", obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "delete", obj)
 
 
 class LongListMixin:

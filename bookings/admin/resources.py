@@ -132,6 +132,7 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
                 "fields": (
                     ("notice_minutes", "horizon_days"),
                     ("most_live_bookings", "needs_approval"),
+                    "takes_waitlist",
                     ("cancel_until_minutes", "reschedule_until_minutes"),
                 ),
                 "description": _(

@@ -27,6 +27,9 @@ from bookings.models import Booking, Slot
 from payments.admin import queue, show
 from payments.lifecycle import PaymentMethod, TransactionStatus
 from payments.models import CartTransaction
+from waitlist.admin.show import SOON
+from waitlist.lifecycle import EntryStatus, OfferStatus
+from waitlist.models import WaitlistEntry
 
 SOLD = (BookingStatus.PENDING, *ADMITTED)
 IN_THE_HOUSE = (BookingStatus.CHECKED_IN, BookingStatus.COMPLETED)
@@ -46,6 +49,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "tiles": [
             *_bookings_today(request, today, now),
             *_money(request, today, now),
+            *_line(request, now),
         ],
         "per_day": _bookings_per_day(request, today),
         "occupancy": _occupancy(request, today),
@@ -175,6 +179,38 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
             ", ".join(show.money(r["total"], r["currency"]) for r in revenue if r["total"]) or "0",
             ngettext("%d transaction", "%d transactions", count) % count if count else "",
             f"{listed}?status__exact=approved",
+        ),
+    ]
+
+
+def _line(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
+    """Who waits, and what they were offered; nothing where nobody does."""
+    rows = _rows(request, WaitlistEntry)
+    if rows is None:
+        return []
+    ends_soon = Q(offers__status=OfferStatus.OPEN, offers__expires_at__lte=now + SOON)
+    found = rows.order_by().aggregate(
+        waiting=Count("pk", filter=Q(status=EntryStatus.WAITING), distinct=True),
+        offered=Count("pk", filter=Q(status=EntryStatus.OFFERED), distinct=True),
+        soon=Count("pk", filter=ends_soon, distinct=True),
+    )
+    if not found["waiting"] and not found["offered"]:
+        return []
+    listed = reverse("admin:waitlist_waitlistentry_changelist")
+    soon = ngettext("%d ends within an hour", "%d end within an hour", found["soon"])
+    return [
+        _tile(
+            _("In line"),
+            found["waiting"],
+            _("wait for seats") if found["waiting"] else "",
+            f"{listed}?line=waiting",
+        ),
+        _tile(
+            _("Offers open"),
+            found["offered"],
+            soon % found["soon"] if found["soon"] else "",
+            f"{listed}?line={'soon' if found['soon'] else 'offered'}",
+            warn=bool(found["soon"]),
         ),
     ]
 

@@ -35,6 +35,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             [
                 _list(_("Bookings"), "event_available", "bookings_booking"),
                 _list(_("Slots"), "schedule", "bookings_slot"),
+                _list(_("Waitlist"), "hourglass_top", "waitlist_waitlistentry"),
                 _list(_("Customers"), "groups", "bookings_customer"),
             ],
         ),
@@ -52,6 +53,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _list(_("Closing days"), "event_busy", "bookings_scheduleexception"),
                 _list(_("Pools"), "workspaces", "bookings_pool"),
                 _list(_("Organisation"), "domain", "bookings_organization"),
+                (
+                    _("How the waitlist works"),
+                    "hourglass_empty",
+                    "admin:waitlist_waitlistpolicy_changelist",
+                    "waitlist.change_waitlistpolicy",
+                ),
                 (
                     _("How we are paid"),
                     "payments",

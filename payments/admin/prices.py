@@ -6,41 +6,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.options import InlineModelAdmin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from bookings.admin.base import AuditedForm, ScopedModelAdmin, person
+from bookings.admin.base import AuditedForm, ScopedInline, ScopedModelAdmin
 from bookings.admin.organizations import OrganizationAdmin
 from bookings.admin.resources import ResourceAdmin
-from bookings.permissions import may, organization_of, organizations_with
 from payments.models import PaymentPolicy, Price
 from payments.models.price import WEEKDAYS
-
-
-class ScopedInline(InlineModelAdmin):
-    """Rows below their parent, allowed by the role in the parent's organisation."""
-
-    def _may(self, request: HttpRequest, action: str, parent: Any) -> bool:
-        permission = f"{self.opts.app_label}.{action}_{self.opts.model_name}"
-        if parent is None:
-            found = organizations_with(person(request), permission)
-            return found is None or bool(found)
-        return may(person(request), permission, organization_of(parent))
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "view", obj)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "add", obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "change", obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "delete", obj)
 
 
 class PriceForm(forms.ModelForm):

@@ -25,6 +25,7 @@ from bookings.models import (
 )
 from payments.models import CartTransaction, PaymentPolicy, Price, Proof
 from tests import factories as f
+from waitlist.models import WaitlistEntry, WaitlistPolicy
 
 ROLES = ["owner", "manager", "reviewer", "front_desk", "provider"]
 BACKEND = "bookings.permissions.MembershipBackend"
@@ -35,6 +36,7 @@ RULES = {
     "shortest_minutes": 15,
     "longest_minutes": 240,
     "observes_holidays": "on",
+    "takes_waitlist": "on",
     "notice_minutes": 0,
     "horizon_days": 365,
     "most_live_bookings": "",
@@ -65,6 +67,8 @@ class Venue:
     membership: Membership
     exception: ScheduleException
     pool: Pool
+    entry: WaitlistEntry
+    waitlist_policy: WaitlistPolicy
 
     def objects(self) -> list[Any]:
         return [
@@ -79,6 +83,8 @@ class Venue:
             self.membership,
             self.exception,
             self.pool,
+            self.entry,
+            self.waitlist_policy,
         ]
 
 
@@ -109,6 +115,17 @@ def make_venue(name: str) -> Venue:
         created_at=timezone.now(),
     )
     pool = Pool.objects.create(organization=organization, name=f"{name} rooms")
+    entry = WaitlistEntry.objects.create(
+        organization=organization,
+        customer=customer,
+        resource=resource,
+        slot=slot,
+        status="left",
+        joined_at=timezone.now(),
+        placed_at=timezone.now(),
+        ended_at=timezone.now(),
+    )
+    waitlist_policy = WaitlistPolicy.objects.create(organization=organization)
     return Venue(
         organization,
         policy,
@@ -122,6 +139,8 @@ def make_venue(name: str) -> Venue:
         membership,
         exception,
         pool,
+        entry,
+        waitlist_policy,
     )
 
 

@@ -27,7 +27,9 @@ from tests.admin.conftest import (
 
 pytestmark = pytest.mark.django_db
 
-SCOPED = [m for m in admin.site._registry if m._meta.app_label in ("bookings", "payments")]
+SCOPED = [
+    m for m in admin.site._registry if m._meta.app_label in ("bookings", "payments", "waitlist")
+]
 LISTED = [m for m in SCOPED if m._meta.label != "bookings.User"]
 
 
@@ -37,7 +39,8 @@ def url(obj: object, page: str) -> str:
 
 
 def list_url(model: type) -> str:
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # type: ignore[attr-defined]
+    found = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # type: ignore[attr-defined]
+    return f"{found}?line=all" if model.__name__ == "WaitlistEntry" else found
 
 
 @pytest.mark.parametrize("model", LISTED, ids=lambda m: m._meta.label)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from audit import outbox
 from audit.context import Actor, audited
-from audit.errors import Invalid, NotFound
+from audit.errors import Forbidden, Invalid, NotFound
 from audit.observability.operations import operation
 from audit.sql import insert
 from bookings import locks as booking_locks
@@ -326,6 +326,7 @@ def place(
     Raises:
         NoLongerWaiting: it does not wait.
         Invalid: no reason, or no such position.
+        Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry.
     """
     check_reason(reason, words="Say why: it stays in the history.")
@@ -337,6 +338,7 @@ def place(
         audited(actor, reason=reason),
     ):
         entry, _ = lock_entry(entry_id, organization_id=organization_id)
+        check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
         same = WaitlistEntry.objects.filter(
@@ -380,6 +382,7 @@ def offer_by_hand(
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
         NoWaitlist: so shortly before the start that nobody could answer.
         Invalid: no reason, or a slot it does not wait for.
+        Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry or slot.
     """
     check_reason(reason, words="Say why: it stays in the history.")
@@ -396,6 +399,7 @@ def offer_by_hand(
         booking_transitions.check_seats(slot, units, now=now)
         booking_transitions.claim(slot, now=now)
         entry = locks.entry(entry_id, organization_id=organization_id)
+        check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
         if not entry.wants(slot):
@@ -408,6 +412,12 @@ def offer_by_hand(
         )
         op.rows = 3
     return offer
+
+
+def check_not_own(entry: WaitlistEntry, actor: Actor) -> None:
+    """Raise Forbidden if staff would put themselves before others."""
+    if actor.id is not None and entry.customer.user_id == actor.id:
+        raise Forbidden("Ask a colleague: nobody changes the line for themselves.")
 
 
 def _slot_of(
