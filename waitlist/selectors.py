@@ -12,7 +12,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from bookings.lifecycle import LIVE
 from bookings.models import Booking, Organization, Role, Slot
 from bookings.selectors import Viewer
-from waitlist.lifecycle import EntryStatus, OfferStatus
+from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
 from waitlist.planning import Waiting
 
@@ -166,6 +166,33 @@ def line_for(slots: Sequence[Slot]) -> list[Waiting]:
         .values_list(*_FIELDS)
     )
     return [Waiting(*row) for row in rows]
+
+
+def same_line(entry: WaitlistEntry) -> QuerySet[WaitlistEntry]:
+    """Everybody in line for something that this one waits for as well, in the order of the line:
+    those whom ``load_positions`` counts, and those whom something is offered; it is one of them."""
+    return _in_line(entry.resource_id, entry.slot, entry.from_at, entry.until_at)
+
+
+def line_of(slot: Slot) -> QuerySet[WaitlistEntry]:
+    """Everybody in line for a slot, also who waits for any time that it lies in, in order."""
+    return _in_line(slot.resource_id, slot, None, None)
+
+
+def _in_line(
+    resource_id: uuid.UUID, slot: Slot | None, since: datetime | None, until: datetime | None
+) -> QuerySet[WaitlistEntry]:
+    if slot is not None:
+        same = Q(slot=slot) | Q(
+            slot__isnull=True, from_at__lte=slot.starts_at, until_at__gte=slot.ends_at
+        )
+    else:
+        same = Q(slot__starts_at__gte=since, slot__ends_at__lte=until) | Q(
+            slot__isnull=True, from_at__lt=until, until_at__gt=since
+        )
+    return WaitlistEntry.objects.filter(same, resource=resource_id, status__in=GOING_ON).order_by(
+        "placed_at", "pk"
+    )
 
 
 def live_bookings(

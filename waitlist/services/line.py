@@ -321,13 +321,15 @@ def place(
     """Staff give somebody another place among those who wait for the same.
 
     Args:
-        position: counted from 1; beyond the end is the end.
+        position: counted from 1, as ``selectors.load_positions`` counts; beyond the end is the
+            end.
 
     Raises:
         NoLongerWaiting: it does not wait.
         Invalid: no reason, or no such position.
         Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry.
+        Forbidden: nobody moves themselves.
     """
     check_reason(reason, words="Say why: it stays in the history.")
     if position < 1:
@@ -341,16 +343,20 @@ def place(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        same = WaitlistEntry.objects.filter(
-            resource=entry.resource_id, slot=entry.slot_id, status=EntryStatus.WAITING
-        ).exclude(pk=entry.pk)
-        others = list(same.order_by("placed_at", "pk").values_list("placed_at", flat=True))
+        _check_not_own(entry, actor)
+        same = selectors.same_line(entry).filter(status=EntryStatus.WAITING).exclude(pk=entry.pk)
+        others = list(same.values_list("placed_at", flat=True))
         if others:
             entry.placed_at = _between(others, position)
             WaitlistEntry.objects.filter(pk=entry.pk).update(placed_at=entry.placed_at)
             entry.version += 1
         op.rows = 1
     return entry
+
+
+def _check_not_own(entry: WaitlistEntry, actor: Actor) -> None:
+    if actor.id is not None and entry.customer.user_id == actor.id:
+        raise Forbidden("Ask a colleague: nobody changes the line for themselves.")
 
 
 def _between(others: Sequence[datetime], position: int) -> datetime:
@@ -384,6 +390,7 @@ def offer_by_hand(
         Invalid: no reason, or a slot it does not wait for.
         Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry or slot.
+        Forbidden: nobody offers to themselves.
     """
     check_reason(reason, words="Say why: it stays in the history.")
     with (
@@ -402,6 +409,7 @@ def offer_by_hand(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
+        _check_not_own(entry, actor)
         if not entry.wants(slot):
             raise Invalid("This is not what they wait for.", field="slot")
         (booking,) = booking_transitions.hold_for(

@@ -1,0 +1,100 @@
+"""What staff do with the line: move, offer by hand, close (A5, F3)."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from audit.context import Actor
+from audit.errors import Forbidden, Invalid
+from bookings.models import Slot, User
+from tests.invariants import assert_consistent, refusal
+from tests.waitlist.line import STAFF, fresh, full_slot, join, window
+from waitlist.models import Offer, WaitlistEntry
+from waitlist.selectors import load_positions, same_line
+from waitlist.services import line
+
+pytestmark = pytest.mark.django_db
+
+
+def place(entry: WaitlistEntry, position: int, *, actor: Actor = STAFF) -> WaitlistEntry:
+    return line.place(
+        entry_id=entry.pk,
+        organization_id=entry.organization_id,
+        position=position,
+        reason="They asked nicely.",
+        actor=actor,
+        now=timezone.now(),
+    )
+
+
+def offer(entry: WaitlistEntry, *, actor: Actor = STAFF) -> Offer:
+    return line.offer_by_hand(
+        entry_id=entry.pk,
+        organization_id=entry.organization_id,
+        reason="They called.",
+        actor=actor,
+        now=timezone.now(),
+    )
+
+
+def positions(*entries: WaitlistEntry) -> list[int]:
+    found = list(WaitlistEntry.objects.in_bulk([e.pk for e in entries]).values())
+    load_positions(found)
+    by_id = {e.pk: e.position for e in found}
+    return [by_id[e.pk] for e in entries]
+
+
+@pytest.mark.parametrize("position", [1, 2, 3, 4, 9])
+def test_the_place_that_staff_choose_is_the_one_that_is_shown(position: int) -> None:
+    """Who waits for any time stands in the same line, and is counted."""
+    slot, _ = full_slot()
+    first = join(slot)
+    any_time = join(window(slot.resource))
+    third = join(slot)
+    last = join(slot)
+    assert positions(first, any_time, third, last) == [1, 2, 3, 4]
+
+    place(last, position)
+
+    assert positions(last) == [min(position, 4)]
+    assert [e.pk for e in same_line(fresh(last))].index(last.pk) == min(position, 4) - 1
+    assert sorted(positions(first, any_time, third, last)) == [1, 2, 3, 4]
+    assert_consistent()
+
+
+def test_who_waits_for_any_time_is_moved_among_those_who_wait_for_a_slot_in_it() -> None:
+    slot, _ = full_slot()
+    first, second = join(slot), join(slot)
+    any_time = join(window(slot.resource))
+
+    place(any_time, 2)
+
+    assert positions(first, any_time, second) == [1, 2, 3]
+    assert_consistent()
+
+
+def test_nobody_moves_or_offers_to_themselves() -> None:
+    slot, _ = full_slot(seats=2)
+    join(slot)
+    own = join(slot)
+    myself = Actor("staff", own.customer.user_id, "Who waits and works here")
+    # The limits are raised behind everybody's back, so that nobody was offered the seats.
+    Slot.objects.filter(pk=slot.pk).update(max_bookings=9, max_units=9)
+
+    for call in (lambda: place(own, 1, actor=myself), lambda: offer(own, actor=myself)):
+        assert isinstance(refusal(call), Forbidden)
+
+    assert positions(own) == [2]
+    colleague = User.objects.create_user("desk@example.com", password=None, name="Desk")
+    place(own, 1, actor=Actor("staff", colleague.pk, "Desk"))
+    assert positions(own) == [1]
+    made = offer(own, actor=Actor("staff", colleague.pk, "Desk"))
+    assert (made.by_hand, made.offered_by) == (True, "Desk")
+
+
+def test_there_is_no_place_before_the_first() -> None:
+    slot, _ = full_slot()
+
+    with pytest.raises(Invalid, match="first place is 1"):
+        place(join(slot), 0)
