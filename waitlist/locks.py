@@ -63,21 +63,15 @@ def entry(entry_id: uuid.UUID, *, organization_id: uuid.UUID) -> WaitlistEntry:
     raise NotFound("There is no such entry in the waitlist.")
 
 
-def slots_of_entry(entry_id: uuid.UUID, *, organization_id: uuid.UUID) -> list[Slot]:
-    """Lock the slot an entry waits for, and those in which it was offered seats.
-
-    Raises:
-        NotFound: there is no such entry.
-    """
+def slots_of_entries(ids: Iterable[uuid.UUID], *, organization_id: uuid.UUID) -> list[Slot]:
+    """Lock the slots that entries of an organisation wait for, and those in which they were
+    offered seats."""
     found = (
-        WaitlistEntry.objects.filter(pk=entry_id, organization_id=organization_id)
+        WaitlistEntry.objects.filter(pk__in=set(ids), organization_id=organization_id)
         .values_list("slot_id", "offers__booking__slot_id")
         .order_by()
     )
-    rows = list(found)
-    if not rows:
-        raise NotFound("There is no such entry in the waitlist.")
-    return booking_locks.slots({pk for row in rows for pk in row if pk is not None})
+    return booking_locks.slots({pk for row in found for pk in row if pk is not None})
 
 
 def slots_in_window(resource: Resource, since: datetime, until: datetime) -> list[Slot]:

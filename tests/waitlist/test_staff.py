@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.context import Actor
 from audit.errors import Forbidden, Invalid
+from audit.models import OutboxEvent
 from bookings.models import Slot, User
 from tests.invariants import assert_consistent, refusal
-from tests.waitlist.line import STAFF, fresh, full_slot, join, window
+from tests.waitlist.line import STAFF, free, fresh, full_slot, join, leave, window
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.selectors import load_positions, same_line
 from waitlist.services import line
@@ -83,7 +86,8 @@ def test_nobody_moves_or_offers_to_themselves() -> None:
     Slot.objects.filter(pk=slot.pk).update(max_bookings=9, max_units=9)
 
     for call in (lambda: place(own, 1, actor=myself), lambda: offer(own, actor=myself)):
-        assert isinstance(refusal(call), Forbidden)
+        with refusal(Forbidden, "Ask a colleague"):
+            call()
 
     assert positions(own) == [2]
     colleague = User.objects.create_user("desk@example.com", password=None, name="Desk")
@@ -98,3 +102,55 @@ def test_there_is_no_place_before_the_first() -> None:
 
     with pytest.raises(Invalid, match="first place is 1"):
         place(join(slot), 0)
+
+
+def close_many(*entries: WaitlistEntry, reason: str = "The trainer is ill.") -> int:
+    found = line.close_many(
+        entry_ids=[e.pk for e in entries],
+        organization_id=entries[0].organization_id,
+        reason=reason,
+        actor=STAFF,
+        now=timezone.now(),
+    )
+    return len(found)
+
+
+def test_several_are_closed_at_once_and_what_they_were_offered_goes_to_the_next() -> None:
+    slot, _ = full_slot()
+    other, _ = full_slot()
+    first, second, third = join(slot), join(slot), join(slot)
+    elsewhere, left = join(slot, now=timezone.now()), join(slot)
+    foreign = join(other)
+    leave(left)
+    free(slot)
+    assert fresh(first).status == "offered"
+
+    assert close_many(first, second, elsewhere, left, foreign) == 3
+
+    assert [fresh(e).status for e in (first, second, elsewhere)] == ["closed"] * 3
+    assert (fresh(left).status, fresh(foreign).status) == ("left", "waiting")
+    assert fresh(third).status == "offered"
+    told = OutboxEvent.objects.filter(kind="waitlist.closed")
+    assert {e.payload["reason"] for e in told} == {"The trainer is ill."}
+    assert told.count() == 3
+    assert_consistent()
+
+
+def test_closing_many_needs_a_reason_that_customers_can_read() -> None:
+    slot, _ = full_slot()
+    entry = join(slot)
+
+    with refusal(Invalid, "customer will read it"):
+        close_many(entry, reason="  ")
+
+
+def test_closing_many_takes_as_many_statements_for_ten_as_for_two() -> None:
+    slot, _ = full_slot(seats=2)
+    entries = [join(slot) for _ in range(12)]
+
+    def statements(*chosen: WaitlistEntry) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert close_many(*chosen) == len(chosen)
+        return len(queries)
+
+    assert statements(*entries[:2]) == statements(*entries[2:])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit import outbox
 from audit.context import Actor, audited
@@ -191,17 +192,36 @@ def lock_entry(
     Raises:
         NotFound: the organisation has no such entry.
     """
+    found = lock_entries([entry_id], organization_id=organization_id)
+    if not found:
+        raise NotFound("There is no such entry in the waitlist.")
+    return found[0]
+
+
+def lock_entries(
+    ids: Collection[uuid.UUID], *, organization_id: uuid.UUID
+) -> list[tuple[WaitlistEntry, Offer | None]]:
+    """Lock entries of an organisation with what :func:`lock_entry` locks of one, each kind in
+    one statement; those it has not are left out."""
     while True:  # until nobody offered anything while we waited
-        slots = {s.pk: s for s in locks.slots_of_entry(entry_id, organization_id=organization_id)}
-        offer = Offer.objects.filter(entry=entry_id, status=OfferStatus.OPEN).first()
-        bookings = booking_locks.bookings([offer.booking_id]) if offer else []
-        entry = locks.entry(entry_id, organization_id=organization_id)
-        now_open = Offer.objects.filter(entry=entry_id, status=OfferStatus.OPEN).first()
-        if now_open is None:
-            return entry, None
-        if bookings and now_open.pk == (offer and offer.pk) and bookings[0].slot_id in slots:
-            now_open.booking, now_open.entry = bookings[0], entry
-            return entry, now_open
+        slots = {s.pk for s in locks.slots_of_entries(ids, organization_id=organization_id)}
+        before = _open_offers(ids)
+        bookings = {b.pk: b for b in booking_locks.bookings([o.booking_id for o in before])}
+        entries = locks.entries_where(Q(pk__in=set(ids), organization_id=organization_id))
+        offers = {o.entry_id: o for o in _open_offers([e.pk for e in entries])}
+        if all(
+            o.booking_id in bookings and bookings[o.booking_id].slot_id in slots
+            for o in offers.values()
+        ):
+            break
+    by_id = {e.pk: e for e in entries}
+    for pk, offer in offers.items():
+        offer.entry, offer.booking = by_id[pk], bookings[offer.booking_id]
+    return [(e, offers.get(e.pk)) for e in entries]
+
+
+def _open_offers(entry_ids: Collection[uuid.UUID]) -> list[Offer]:
+    return list(Offer.objects.filter(entry__in=entry_ids, status=OfferStatus.OPEN).order_by())
 
 
 def check_open(offer: Offer | None, *, now: datetime) -> Offer:
@@ -262,6 +282,40 @@ def close(
     return _end(entry_id, organization_id, "close", actor=actor, reason=reason, now=now, tell=True)
 
 
+def close_many(
+    *,
+    entry_ids: Collection[uuid.UUID],
+    organization_id: uuid.UUID,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> list[WaitlistEntry]:
+    """Staff take several out of their lines at once; each customer reads why.
+
+    Returns:
+        Those that were closed; who is not in line any more, or is another organisation's, is
+        passed over.
+
+    Raises:
+        Invalid: no reason.
+    """
+    check_reason(reason)
+    with (
+        operation("waitlist.close_many", actor=actor, entries=len(entry_ids)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        found = lock_entries(entry_ids, organization_id=organization_id)
+        found = [(e, o) for e, o in found if e.status in IN_LINE]
+        entries = [e for e, _ in found]
+        offers = [o for _, o in found if o is not None]
+        transitions.answer(offers, "withdraw", now=now)
+        transitions.end(entries, "close", now=now, reason=reason)
+        _let_go([o.booking for o in offers], reason=reason, now=now)
+        op.rows = len(entries)
+    return entries
+
+
 def check_reason(reason: str, *, words: str = "Say why: the customer will read it.") -> None:
     if not reason.strip():
         raise Invalid(words, field="reason")
@@ -296,7 +350,7 @@ def _end(
         transitions.end([entry], move, now=now, reason=reason, tell=tell)
         outbox.emit_many(notices.about(EVENTS[move], [entry], reason=reason) if not tell else [])
         if offer is not None:
-            _let_go(offer.booking, reason=reason or "The offer was declined.", now=now)
+            _let_go([offer.booking], reason=reason or "The offer was declined.", now=now)
         op.rows = 1
     return entry
 
@@ -304,9 +358,10 @@ def _end(
 EVENTS = {"leave": "waitlist.left", "decline": "waitlist.declined"}
 
 
-def _let_go(booking: Booking, *, reason: str, now: datetime) -> None:
-    if booking.status == BookingStatus.HELD:
-        booking_transitions.cancel([booking], now=now, reason=reason, tell=False)
+def _let_go(bookings: Sequence[Booking], *, reason: str, now: datetime) -> None:
+    held = [b for b in bookings if b.status == BookingStatus.HELD]
+    if held:
+        booking_transitions.cancel(held, now=now, reason=reason, tell=False)
 
 
 def place(
