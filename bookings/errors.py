@@ -80,6 +80,12 @@ class NotOffered(DomainError):
     code = "not_offered"
 
 
+class ProposalOpen(DomainError):
+    """Another time is proposed for this booking, and the answer is awaited."""
+
+    code = "proposal_open"
+
+
 class NoProposal(DomainError):
     """There is no proposed time to answer."""
 

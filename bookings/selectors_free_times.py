@@ -73,9 +73,40 @@ def free_starts(
     Raises:
         NotOffered: the resource is not booked at free times, or not for that long.
     """
-    check_length(resource, length)
-    first = max(_seconds(since), _seconds(now) + 1, _seconds(now + resource.notice))
+    first = max(_seconds(since), _seconds(now + resource.notice))
     last = min(_seconds(until) - 1, _seconds(now + resource.horizon))
+    return _free_starts(resource, first, last, length, now=now)
+
+
+def starts_for_staff(
+    resource: Resource,
+    since: datetime,
+    until: datetime,
+    length: timedelta,
+    *,
+    now: datetime,
+    leaving: uuid.UUID | None = None,
+) -> list[datetime]:
+    """The same for staff, whom notice and horizon do not bind.
+
+    Args:
+        leaving: a slot that is left for it, which is in nobody's way then.
+    """
+    first, last = _seconds(since), _seconds(until) - 1
+    return _free_starts(resource, first, last, length, now=now, leaving=leaving)
+
+
+def _free_starts(
+    resource: Resource,
+    first: int,
+    last: int,
+    length: timedelta,
+    *,
+    now: datetime,
+    leaving: uuid.UUID | None = None,
+) -> list[datetime]:
+    check_length(resource, length)
+    first = max(first, _seconds(now) + 1)
     if first > last:
         return []
     lasts = length // SECOND
@@ -87,8 +118,74 @@ def free_starts(
     if not hours:
         return []
     busy = [(s, *busy_period(s, s + lasts, h)) for s, h in sorted(hours.items())]
-    taken = taken_of(resource, min(b[1] for b in busy), max(b[2] for b in busy), now=now)
+    since, until = min(b[1] for b in busy), max(b[2] for b in busy)
+    taken = taken_of([resource], since, until, now=now, leaving=leaving)[resource.pk]
     return [datetime.fromtimestamp(s, UTC) for s, begins, ends in busy if taken.free(begins, ends)]
+
+
+def lengths_of(resource: Resource) -> list[int]:
+    """For how many minutes a resource can be booked: its rules, on its grid."""
+    grid = resource.grid_minutes
+    first = -(-resource.shortest_minutes // grid) * grid
+    return list(range(first, resource.longest_minutes + 1, grid))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A stretch in which a resource is open and free: where one can start, and until when."""
+
+    starts: tuple[datetime, ...]
+    ends_at: datetime
+
+    @property
+    def starts_at(self) -> datetime:
+        return self.starts[0]
+
+
+def openings(
+    resources: Sequence[Resource], start: datetime, end: datetime, *, now: datetime
+) -> dict[uuid.UUID, list[Opening]]:
+    """Where each resource of free times can be booked for as short as possible, for starts in
+    ``[start, end)`` that are to come; four statements for any number of resources."""
+    first, last = max(_seconds(start), _seconds(now) + 1), _seconds(end) - 1
+    asked = [r for r in resources if r.mode == Resource.Mode.FREE_TIMES and lengths_of(r)]
+    if not asked or first > last:
+        return {}
+    since = datetime.fromtimestamp(first, UTC).date() - planning.REACH
+    rules = rules_of(asked, since=since)
+    margin = planning.REACH // SECOND
+    taken = taken_of(asked, first - margin, last + margin, now=now)
+    found = {}
+    for resource in asked:
+        its = rules[resource.pk]
+        windows = planning.windows(
+            its.versions, its.closures, its.extras, start=first, end=last + margin
+        )
+        found[resource.pk] = _openings(resource, windows, taken[resource.pk], first, last)
+    return found
+
+
+def _openings(
+    resource: Resource, windows: Sequence[planning.Window], taken: Taken, first: int, last: int
+) -> list[Opening]:
+    grid, lasts = resource.grid_minutes * 60, lengths_of(resource)[0] * 60
+    runs: list[list[int]] = []
+    for window in windows:
+        run: list[int] = []
+        for start in _starts(window, lasts, grid, first, last):
+            if not taken.free(*busy_period(start, start + lasts, window.hours)):
+                continue
+            if not run or start != run[-1] + grid:
+                run = []
+                runs.append(run)
+            run.append(start)
+    return [
+        Opening(
+            tuple(datetime.fromtimestamp(s, UTC) for s in run),
+            datetime.fromtimestamp(run[-1] + lasts, UTC),
+        )
+        for run in runs
+    ]
 
 
 def busy_period(starts_at: int, ends_at: int, hours: planning.Hours) -> tuple[int, int]:
@@ -133,34 +230,55 @@ _OCCUPIED = f"""
         UNION ALL
         SELECT m.pool_id, r.number FROM bookings_poolmember m
         JOIN bookings_resource r ON r.id = m.resource_id
-        WHERE m.pool_id = ANY(%s::uuid[]) AND r.is_active AND NOT r.number = ANY(%s::bigint[])
+        WHERE m.pool_id = ANY(%s::uuid[]) AND r.is_active
     ) n
     LEFT JOIN bookings_occupancy o
       ON int8range(o.resource_number, o.resource_number, '[]') = int8range(n.number, n.number, '[]')
      AND o.period && tstzrange(to_timestamp(%s), to_timestamp(%s), '[)')
+     AND o.slot_id IS DISTINCT FROM %s::uuid
      AND {IS_LIVE}
     ORDER BY 2, 3
 """  # noqa: S608  constant text
 
 
-def taken_of(resource: Resource, since: int, until: int, *, now: datetime) -> Taken:
-    """When what a resource takes is taken, holds past their deadline left out; one statement."""
-    own = [resource.number, *resource.parts] if resource.exclusive else list(resource.parts)
+def taken_of(
+    resources: Sequence[Resource],
+    since: int,
+    until: int,
+    *,
+    now: datetime,
+    leaving: uuid.UUID | None = None,
+) -> dict[uuid.UUID, Taken]:
+    """When what each resource takes is taken, holds past their deadline left out; one statement.
+
+    Args:
+        leaving: a slot that does not count.
+    """
+    own = {r.pk: [r.number, *r.parts] if r.exclusive else list(r.parts) for r in resources}
+    numbers = sorted({number for its in own.values() for number in its})
+    pools = sorted({pool for r in resources for pool in r.pools})
     by_number: dict[tuple[uuid.UUID | None, int], Busy] = defaultdict(Busy)
     with prepared_cursor() as cursor:
-        cursor.execute(_OCCUPIED, [own, resource.pools, own, since, until, now])
+        cursor.execute(_OCCUPIED, [numbers, pools, since, until, leaving, now])
         for pool_id, number, begins, ends in cursor.fetchall():
             busy = by_number[pool_id, number]
             if begins is not None:
                 busy.begins.append(begins)
                 busy.ends.append(ends)
-    return Taken(
-        needed=[busy for (pool_id, _), busy in by_number.items() if pool_id is None],
-        pools=[
-            [busy for (pool_id, _), busy in by_number.items() if pool_id == pool]
-            for pool in resource.pools
-        ],
-    )
+    return {
+        r.pk: Taken(
+            needed=[by_number[None, number] for number in own[r.pk]],
+            pools=[
+                [
+                    busy
+                    for (pool_id, number), busy in by_number.items()
+                    if pool_id == pool and number not in own[r.pk]
+                ]
+                for pool in r.pools
+            ],
+        )
+        for r in resources
+    }
 
 
 def _windows(resource: Resource, start: int, end: int) -> list[planning.Window]:

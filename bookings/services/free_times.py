@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from bookings.lifecycle import SlotStatus
 from bookings.models import Resource, Slot
 
 AHEAD = timedelta(days=3650)
+CHANGED = "This time was changed just now. Look again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +39,71 @@ def named(wanted: uuid.UUID | FreeTime) -> str:
     return f"{wanted.resource_id} {wanted.starts_at.isoformat()} {wanted.minutes}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A slot that somebody wants and nobody has locked yet; of a free time, with its hours."""
+
+    slot_id: uuid.UUID
+    period: free_times.Period | None = None
+    hours: planning.Hours | None = None
+
+
 def lock(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datetime) -> Slot:
     """Lock the slot that somebody wants; that of a free time is made if it is not there.
 
     Raises:
-        NotOffered, SlotGone: see :func:`make_slot`.
-        NotFound: the organisation has no such slot or resource.
+        NotOffered, SlotGone, NotFound: see :func:`find`.
+    """
+    found = find(wanted, organization_id=organization_id, now=now)
+    return lock_found(found, organization_id=organization_id)
+
+
+def find(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datetime) -> Wanted:
+    """Which slot somebody wants; that of a free time is made if it is not there, and not locked.
+
+    For those who lock other slots too: they do this first, and lock all of them in their order.
+
+    Raises:
+        NotOffered: outside of the opening hours, off the grid, or of another length.
+        SlotGone: it has started, or this very time was closed.
+        NotFound: the organisation has no such resource; whether there is such a slot, locking says.
     """
     if isinstance(wanted, uuid.UUID):
-        return locks.slot(wanted, organization_id=organization_id)
+        return Wanted(wanted)
     resource = selectors.resources(organization_id).filter(pk=wanted.resource_id).first()
     if resource is None:
         raise NotFound("There is no such resource.")
     if wanted.starts_at > now + AHEAD:
         raise NotOffered("This is too far ahead for anybody to know.")
-    ends_at = wanted.starts_at + wanted.length
-    return make_slot(resource, wanted.starts_at, ends_at, now=now)
-
-
-def make_slot(resource: Resource, starts_at: datetime, ends_at: datetime, *, now: datetime) -> Slot:
-    """The locked slot of a free time; whether what it takes is free, its hold will say.
-
-    Raises:
-        NotOffered: outside of the opening hours, off the grid, or of another length.
-        SlotGone: it has started, or this very time was closed.
-    """
-    free_times.check_length(resource, ends_at - starts_at)
-    if starts_at <= now:
+    period = _utc((wanted.starts_at, wanted.starts_at + wanted.length))
+    free_times.check_length(resource, wanted.length)
+    if wanted.starts_at <= now:
         raise SlotGone("This time has already begun.")
-    (hours,) = free_times.hours_at(resource, [(starts_at, ends_at)])
+    (hours,) = free_times.hours_at(resource, [period])
     if hours is None:
         raise NotOffered(
             f"{resource.name} is closed then, or does not start at that time. Choose one of its"
             " free times."
         )
-    (slot,) = make_slots(resource, [(starts_at, ends_at)], [hours]).values()
-    return slot
+    for slot_id in _insert(resource, {period: hours}):
+        return Wanted(slot_id, period, hours)
+    raise SlotGone(CHANGED)
+
+
+def lock_found(found: Wanted, *, organization_id: uuid.UUID) -> Slot:
+    """Lock what :func:`find` found; whether what it takes is free, its hold will say.
+
+    Raises:
+        SlotGone: the slot of this time was changed just now.
+        NotFound: the organisation has no such slot.
+    """
+    if found.period is None or found.hours is None:
+        return locks.slot(found.slot_id, organization_id=organization_id)
+    slots = {(s.starts_at, s.ends_at): s for s in locks.slots([found.slot_id])}
+    if found.period not in slots:
+        raise SlotGone(CHANGED)
+    _follow(slots, {found.period: found.hours})
+    return slots[found.period]
 
 
 def make_slots(
@@ -93,6 +123,17 @@ def make_slots(
     wanted = {_utc(period): its for period, its in zip(periods, hours, strict=True)}
     if not wanted:
         return {}
+    found = {(s.starts_at, s.ends_at): s for s in locks.slots(_insert(resource, wanted))}
+    if set(found) != set(wanted):
+        raise SlotGone(CHANGED)
+    _follow(found, wanted)
+    return {period: found[_utc(period)] for period in periods}
+
+
+def _insert(
+    resource: Resource, wanted: Mapping[free_times.Period, planning.Hours]
+) -> list[uuid.UUID]:
+    """Make the slots of these periods that are not there; which they all are."""
     Slot.objects.bulk_create(
         [_slot(resource, period, wanted[period]) for period in sorted(wanted)],
         ignore_conflicts=True,
@@ -101,16 +142,11 @@ def make_slots(
     there = Slot.objects.filter(resource=resource, starts_at__in=starts).exclude(
         status=SlotStatus.LEGACY
     )
-    ids = [
+    return [
         pk
         for pk, *period in there.values_list("pk", "starts_at", "ends_at")
         if tuple(period) in wanted
     ]
-    found = {(s.starts_at, s.ends_at): s for s in locks.slots(ids)}
-    if set(found) != set(wanted):
-        raise SlotGone("This time was changed just now. Look again.")
-    _follow(found, wanted)
-    return {period: found[_utc(period)] for period in periods}
 
 
 FOLLOWING = ("busy_from", "busy_until", "max_bookings", "max_units")

@@ -12,10 +12,12 @@ from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.observability.operations import operation
 from bookings import locks, rules, transitions
-from bookings.errors import BookingOver, NoProposal, ResourceTaken, TooLate
+from bookings.errors import BookingOver, NoProposal, ProposalOpen, ResourceTaken, TooLate
 from bookings.lifecycle import PROPOSAL, BookingStatus
 from bookings.models import Booking, Organization, Proposal, Slot
+from bookings.services import free_times
 from bookings.services.bookings import check_version
+from bookings.services.free_times import FreeTime
 
 LONGEST_MESSAGE = 500
 LONGEST_REASON = 1_000
@@ -23,13 +25,14 @@ BEFORE_START = timedelta(hours=1)  # a proposal is answered at the latest so lon
 SHORTEST_ANSWER = timedelta(minutes=15)
 MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 RAN_OUT = "The time to answer ran out."
+BY_PHONE = "answered by phone"
 
 
 def reschedule(
     *,
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     actor: Actor,
     reason: str = "",
     now: datetime,
@@ -40,8 +43,13 @@ def reschedule(
     Customers stay with the resource, its notice and horizon, and its deadline; staff do not.
     Money is not looked at: where it may differ, ``payments.services.reschedule`` is the way in.
 
+    Args:
+        slot_id: a slot, or the free time for which one is made.
+
     Raises:
         BookingOver: it is not pending or confirmed, or has started and the actor is a customer.
+        ProposalOpen: another time is proposed, and nobody has answered yet.
+        NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
         SlotGone, SlotFull, ResourceTaken: see ``bookings.transitions.hold``. Nothing is changed.
         TooLate, TooSoon, TooFarAhead: for customers.
         Invalid: it is the slot the booking has, another resource's and the actor is a customer,
@@ -66,7 +74,7 @@ def reschedule(
 def take(
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     *,
     actor: Actor,
     now: datetime,
@@ -81,8 +89,8 @@ def take(
         together: bookings to lock with this one.
 
     Raises:
-        BookingOver, TooLate, TooSoon, TooFarAhead, Invalid, StaleVersion, NotFound: see
-            :func:`reschedule`.
+        BookingOver, ProposalOpen, NotOffered, SlotGone, TooLate, TooSoon, TooFarAhead, Invalid,
+            StaleVersion, NotFound: see :func:`reschedule`.
     """
     booking, slot = _lock(
         booking_id, organization_id, slot_id, now=now, version=version, together=together
@@ -96,7 +104,7 @@ def propose(
     *,
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     message: str = "",
     actor: Actor,
     now: datetime,
@@ -107,6 +115,7 @@ def propose(
     """Propose another time for a confirmed booking; both times are held until the answer.
 
     Args:
+        slot_id: a slot, or the free time for which one is made.
         expires_at: until when the customer may answer, between 15 minutes from now and an hour
             before the earlier of both starts; None is the organisation's hours, or that hour.
         provider_id: whose resources the booking and the slot must be of; None means any.
@@ -116,9 +125,11 @@ def propose(
 
     Raises:
         BookingOver: it is not confirmed.
+        ProposalOpen: another time is proposed already.
         TooLate: one of both times is so near that there is none left to answer.
-        SlotGone, SlotFull, ResourceTaken, StaleVersion, NotFound: see :func:`reschedule`. Two
-            times of one resource that overlap cannot both be held: staff move such a booking.
+        NotOffered, SlotGone, SlotFull, ResourceTaken, StaleVersion, NotFound: see
+            :func:`reschedule`. Two times of one resource that overlap cannot both be held: staff
+            move such a booking.
         Invalid: it is the slot the booking has, the message is too long, or ``expires_at`` is
             not possible.
         Forbidden: the actor is a customer, or the slot is another provider's.
@@ -135,7 +146,10 @@ def propose(
         booking, slot = _lock(booking_id, organization_id, slot_id, now=now, version=version)
         _check_provider(booking, slot, provider_id)
         if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
-            raise BookingOver("Another time is proposed already; withdraw that proposal first.")
+            raise ProposalOpen(
+                "Another time is proposed already. Wait for the answer, or take that proposal back"
+                " and propose this one."
+            )
         if booking.status != BookingStatus.CONFIRMED:
             raise BookingOver(
                 f"Only a confirmed booking gets proposals; this one is {_status(booking)}."
@@ -175,23 +189,33 @@ def accept(
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
     actor: Actor,
+    reason: str = "",
     now: datetime,
     version: int | None = None,
 ) -> Booking:
     """Accept the proposed time: the booking moves there, at the price it has.
 
+    Staff do so for a customer who said so to them; the trail names the staff member.
+
+    Args:
+        reason: what the trail says besides; :func:`by_phone` for staff.
+
     Raises:
         NoProposal: there is none, or the time to answer has run out.
         SlotGone: the proposed time is not offered any more; one that was only closed is kept.
         StaleVersion: somebody changed the booking since the caller read it.
+        Invalid: the reason is too long.
+        Forbidden: staff answer for themselves; as customers they may.
         NotFound: the organisation has no such booking.
     """
+    check_reason(reason)
     with (
         operation("proposal.accept", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
-        audited(actor, reason="proposal accepted"),
+        audited(actor, reason=f"proposal accepted, {reason}" if reason else "proposal accepted"),
     ):
         booking, stand_in = _lock_proposal(booking_id, organization_id, now=now, version=version)
+        _check_not_own(booking, actor)
         transitions.accept(booking, stand_in, now=now)
         op.rows = 3
     return booking
@@ -209,7 +233,7 @@ def decline(
     """Decline the proposed time: the booking stays where it is, and the organisation is told.
 
     Raises:
-        NoProposal, StaleVersion, NotFound: see :func:`accept`.
+        NoProposal, StaleVersion, Invalid, Forbidden, NotFound: see :func:`accept`.
     """
     return _give_up(
         "decline", booking_id, organization_id, actor=actor, reason=reason, now=now, version=version
@@ -249,6 +273,11 @@ def withdraw(
     )
 
 
+def by_phone(note: str = "") -> str:
+    """What the trail says of an answer that the customer gave to the staff."""
+    return f"{BY_PHONE}: {note}" if note else BY_PHONE
+
+
 def check_reason(reason: str) -> None:
     """Raise Invalid if a reason is too long."""
     if len(reason) > LONGEST_REASON:
@@ -278,19 +307,21 @@ def check_slot(booking: Booking, slot: Slot, *, actor: Actor, now: datetime) -> 
 def _lock(
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     *,
     now: datetime,
     version: int | None,
     together: Q | None = None,
 ) -> tuple[Booking, Slot]:
+    # A free time's slot is made while we hold nothing: who makes the same one may be waited for.
+    wanted = free_times.find(slot_id, organization_id=organization_id, now=now)
     booking = locks.slot_and_booking(
-        booking_id, organization_id=organization_id, also=[slot_id], together=together
+        booking_id, organization_id=organization_id, also=[wanted.slot_id], together=together
     )
     check_version(booking, version)
     if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
         _end_overdue_proposal(booking, now=now)
-    return booking, locks.slot(slot_id, organization_id=organization_id)
+    return booking, free_times.lock_found(wanted, organization_id=organization_id)
 
 
 def _end_overdue_proposal(booking: Booking, *, now: datetime) -> None:
@@ -337,6 +368,8 @@ def _give_up(
     ):
         booking, stand_in = _lock_proposal(booking_id, organization_id, now=now, version=version)
         _check_provider(booking, None, provider_id)
+        if move == "decline":
+            _check_not_own(booking, actor)
         over = f"The proposal is {PROPOSAL.target(move)}."
         transitions.cancel([stand_in], now=now, reason=reason or over, tell=False)
         transitions.settle([booking], move, now=now)
@@ -354,13 +387,21 @@ def _check_provider(booking: Booking, slot: Slot | None, provider_id: uuid.UUID 
         raise Forbidden("Propose a time of your own; the staff can propose others.")
 
 
+def _check_not_own(booking: Booking, actor: Actor) -> None:
+    if actor.kind == "staff" and booking.customer.user_id == actor.id is not None:
+        raise Forbidden("This booking is your own: answer as its customer, or ask a colleague.")
+
+
 def _check_movable(booking: Booking) -> None:
     if booking.status in MOVABLE:
         return
     if booking.status == BookingStatus.HELD:
         raise BookingOver("It is still in the cart: remove it and add the other time.")
     if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
-        raise BookingOver("Another time is proposed already: accept or decline it first.")
+        raise ProposalOpen(
+            "Another time is proposed for this booking. Accept or decline it, or have it taken"
+            " back; then the booking can be moved."
+        )
     raise BookingOver(f"This booking is {_status(booking)} already.")
 
 

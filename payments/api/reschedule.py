@@ -22,10 +22,19 @@ from bookings.api.serializers import OptionalReason
 from bookings.api.views import OrganizationView
 from bookings.models import Booking, Role
 from bookings.services import reschedule as proposals
+from bookings.services.free_times import named
 from payments.api import representations, serializers
+from payments.api.times import time_in
 from payments.services import reschedule
 
-SEATS = ["slot_full", "slot_gone", "resource_taken", "booking_over"]
+SEATS = [
+    "slot_full",
+    "slot_gone",
+    "resource_taken",
+    "not_offered",
+    "booking_over",
+    "proposal_open",
+]
 
 
 class BookingStep(OrganizationView):
@@ -77,7 +86,7 @@ class BookingStep(OrganizationView):
 
 
 class Reschedule(BookingStep):
-    """Its customer, or staff, move a booking to another slot."""
+    """Its customer, or staff, move a booking to another slot or free time."""
 
     @extend_schema(
         operation_id="reschedule_booking",
@@ -100,25 +109,25 @@ class Reschedule(BookingStep):
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Give the old seats back, if the new ones can be had.
 
-        Customers choose another slot of the same resource and price, within its deadlines.
+        Customers choose another time of the same resource and price, within its deadlines. While
+        a proposal is open, it is answered or withdrawn first (`proposal_open`).
         """
         actor = self.mover(pk)
         fields = Fields(request.data)
-        slot_id = fields.uuid("slot", required=True)
+        wanted = time_in(fields)
         reason = fields.text("reason", longest=proposals.LONGEST_MESSAGE)
         accept_price = fields.boolean("accept_price") or False
         fields.check()
-        assert slot_id is not None
         version = self.version(request)
         now = timezone.now()
         return self.step(
             request,
-            [slot_id, reason, accept_price],
+            [named(wanted), reason, accept_price],
             version,
             lambda: reschedule.reschedule(
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
-                slot_id=slot_id,
+                slot_id=wanted,
                 actor=actor,
                 reason=reason,
                 accept_price=accept_price,
@@ -146,10 +155,9 @@ class Propose(BookingStep):
         """Hold both times until the customer has answered, or the time to answer has run out."""
         actor = self.staff(pk)
         fields = Fields(request.data)
-        slot_id = fields.uuid("slot", required=True)
+        wanted = time_in(fields)
         message = fields.text("message", longest=proposals.LONGEST_MESSAGE)
         fields.check()
-        assert slot_id is not None
         version = self.version(request)
         now = timezone.now()
 
@@ -157,7 +165,7 @@ class Propose(BookingStep):
             made = proposals.propose(
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
-                slot_id=slot_id,
+                slot_id=wanted,
                 message=message,
                 actor=actor,
                 now=now,
@@ -166,7 +174,7 @@ class Propose(BookingStep):
             )
             return made.booking
 
-        return self.step(request, [slot_id, message], version, act)
+        return self.step(request, [named(wanted), message], version, act)
 
 
 ANSWER: dict[str, Any] = {

@@ -98,8 +98,9 @@ class BookRequest(CheckoutRequest, TimeRequest):
     )
 
 
-class RescheduleRequest(serializers.Serializer):
-    slot = serializers.UUIDField(help_text="Where to.")
+class RescheduleRequest(TimeRequest):
+    """Where to: a slot, or a time of a resource that is booked at free times."""
+
     reason = serializers.CharField(
         max_length=500, required=False, allow_blank=True, allow_null=True
     )
@@ -108,8 +109,9 @@ class RescheduleRequest(serializers.Serializer):
     )
 
 
-class ProposeRequest(serializers.Serializer):
-    slot = serializers.UUIDField(help_text="The proposed time.")
+class ProposeRequest(TimeRequest):
+    """What is proposed: a slot, or a time of a resource that is booked at free times."""
+
     message = serializers.CharField(
         max_length=500, required=False, allow_blank=True, allow_null=True, help_text="To read."
     )

@@ -12,6 +12,7 @@ from audit.observability.operations import operation
 from bookings import transitions
 from bookings.models import Booking, Slot
 from bookings.services import reschedule as bookings_reschedule
+from bookings.services.free_times import FreeTime
 from payments import locks, selectors
 from payments.errors import PriceDiffers
 from payments.selectors import Comparison
@@ -26,7 +27,7 @@ def reschedule(
     *,
     booking_id: uuid.UUID,
     organization_id: uuid.UUID,
-    slot_id: uuid.UUID,
+    slot_id: uuid.UUID | FreeTime,
     actor: Actor,
     reason: str = "",
     accept_price: bool = False,
@@ -39,12 +40,13 @@ def reschedule(
     there; the trail and the message to the customer then say so.
 
     Args:
+        slot_id: a slot, or the free time for which one is made.
         accept_price: staff let the booking keep its price although the slot has another.
 
     Raises:
         PriceDiffers: the slot costs something else; ``amount`` and ``new_amount`` say what.
-        BookingOver, SlotGone, SlotFull, ResourceTaken, TooLate, TooSoon, TooFarAhead, Invalid,
-        StaleVersion, NotFound: see ``bookings.services.reschedule``.
+        BookingOver, ProposalOpen, NotOffered, SlotGone, SlotFull, ResourceTaken, TooLate, TooSoon,
+        TooFarAhead, Invalid, StaleVersion, NotFound: see ``bookings.services.reschedule``.
     """
     bookings_reschedule.check_reason(reason)
     with (

@@ -550,6 +550,18 @@ def moved_where_the_doctor_is_busy(place, name):
     return step(place, name, place.confirmed(slot=mine), slot=to(late))
 
 
+@provokes("not_offered", *MOVES)
+def moved_off_the_grid(place, name):
+    odd = place.opening + timedelta(minutes=7)
+    body = {"resource": str(place.court.pk), "starts_at": odd.isoformat(), "minutes": 60}
+    return step(place, name, place.confirmed(), **body)
+
+
+@provokes("proposal_open", *MOVES)
+def moved_while_an_answer_is_awaited(place, name):
+    return step(place, name, place.proposed(), slot=to(place.slot()))
+
+
 @provokes("booking_over", *MOVES)
 def moved_when_it_is_cancelled(place, name):
     booking = cancel(place.confirmed())

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from bookings.models import Booking, Proposal, Slot
+from bookings.services.free_times import FreeTime
 from payments.models import CartItem
+from payments.services import checkout
 from tests import factories as f
 from tests.api.client import new_key
 from tests.api.operations import if_match
@@ -228,3 +233,74 @@ def test_a_list_costs_the_same_however_many_proposals_are_in_it(world):
     for _ in range(4):
         world.here.proposed()
     assert costs() == few
+
+
+# Free times
+
+
+def court_booking(place, hour=10):
+    """A confirmed booking of the court that is booked at free times."""
+    made = checkout.book(
+        organization=place.organization,
+        customer=place.customer,
+        slot_id=FreeTime(place.court.pk, place.opening + timedelta(hours=hour), 60),
+        units=1,
+        payment_method="pay_on_arrival",
+        actor=f.actor_of(place.customer),
+        now=timezone.now(),
+    )
+    if made.status != "approved":
+        f.approve(made)
+    return booking_of(made)
+
+
+def free_time(place, hour, minutes=60):
+    starts_at = place.opening + timedelta(hours=hour)
+    return {
+        "resource": str(place.court.pk),
+        "starts_at": starts_at.isoformat(),
+        "minutes": minutes,
+    }
+
+
+def test_a_customer_moves_to_a_free_time_and_makes_it_longer(world):
+    booking = court_booking(world.here)
+    client = world.here.as_customer()
+    longer = free_time(world.here, 10, 90)  # overlaps its own time
+
+    answer = client.post(path(booking, "reschedule"), longer, headers=if_match(booking))
+
+    assert answer.status == 200, answer.data
+    slot = Booking.objects.get(pk=booking.pk).slot
+    assert answer.data["slot"]["id"] == str(slot.pk)
+    assert slot.starts_at == world.here.opening + timedelta(hours=10)
+    assert slot.ends_at - slot.starts_at == timedelta(minutes=90)
+    assert (taken(slot), taken(booking.slot)) == (1, 0)
+
+
+def test_staff_propose_a_free_time_and_the_customer_accepts(world):
+    booking = court_booking(world.here)
+    manager, customer = world.here.as_role("manager"), world.here.as_customer()
+
+    answer = manager.post(
+        path(booking, "propose"), free_time(world.here, 14), headers=if_match(booking)
+    )
+
+    assert answer.status == 200, answer.data
+    proposed = answer.data["proposal"]["slot"]["id"]
+    etag = {"If-Match": answer.headers["ETag"]}
+    assert customer.post(path(booking, "accept"), {}, headers=etag).status == 200
+    assert str(place_of(booking)[0]) == proposed
+
+
+def test_a_slot_and_a_free_time_are_not_both_said_and_one_of_them_is(world):
+    booking, slot = world.here.confirmed(), world.here.slot()
+    client = world.here.as_customer()
+
+    for body in (
+        {},
+        free_time(world.here, 10) | {"slot": str(slot.pk)},
+        {"resource": str(world.here.court.pk)},
+    ):
+        answer = client.post(path(booking, "reschedule"), body, headers=if_match(booking))
+        assert answer.problem() == (400, "invalid"), body

@@ -12,7 +12,15 @@ from django.utils import timezone
 from audit.errors import Forbidden, Invalid, NotFound, StaleVersion
 from audit.models import OutboxEvent
 from bookings import selectors, signals
-from bookings.errors import BookingOver, NoProposal, ResourceTaken, SlotFull, SlotGone, TooLate
+from bookings.errors import (
+    BookingOver,
+    NoProposal,
+    ProposalOpen,
+    ResourceTaken,
+    SlotFull,
+    SlotGone,
+    TooLate,
+)
 from bookings.models import Booking, Occupancy, Pool, PoolMember, PoolNeed, Proposal, Slot
 from bookings.services import bookings, reschedule
 from tests import factories as f
@@ -171,9 +179,10 @@ def test_only_a_confirmed_booking_gets_proposals(court, two):
 def test_there_is_one_proposal_at_a_time(court, proposed):
     third = f.make_slot(court, starts_at=f.soon(24 * 6))
 
-    error = refused(BookingOver, proposed, lambda: propose(proposed, third))
+    error = refused(ProposalOpen, proposed, lambda: propose(proposed, third))
 
-    assert "withdraw" in error.detail
+    assert error.code == "proposal_open"
+    assert "take that proposal back" in error.detail
     assert Proposal.objects.count() == 1
 
 
@@ -464,9 +473,10 @@ def test_a_proposal_that_ran_out_stands_in_nobodys_way(court, proposed, two):
 def test_what_waits_for_an_answer_is_not_moved(proposed, two, court):
     third = f.make_slot(court, starts_at=f.soon(24 * 6))
 
-    error = refused(BookingOver, proposed, lambda: move(proposed, third))
+    error = refused(ProposalOpen, proposed, lambda: move(proposed, third))
 
-    assert "accept or decline" in error.detail
+    assert error.code == "proposal_open"
+    assert "Accept or decline it" in error.detail
 
 
 def test_who_cancels_gives_both_times_back(proposed, two):

@@ -287,6 +287,25 @@ def moving():
     return stepping(reschedule.reschedule, booking, slot_id=near.pk, accept_price=True)
 
 
+def moving_to_a_free_time():
+    """It takes a part of its own time again, and the slot is made."""
+    court = priced(mode="free_times", exclusive=True, time_zone="UTC")
+    f.open_hours(court)
+    start = f.soon(48).replace(hour=12)
+    customer = customer_of(court)
+    free_time(customer, court, start)
+    made = checkout.check_out(
+        organization=court.organization,
+        customer=customer,
+        payment_method="pay_on_arrival",
+        actor=f.actor_of(customer),
+        now=timezone.now(),
+    )
+    booking = Booking.objects.get(cart_item__transaction=made)
+    wanted = FreeTime(court.pk, start + timedelta(minutes=30), 60)
+    return stepping(reschedule.reschedule, booking, slot_id=wanted)
+
+
 def proposing():
     [booking], new = confirmed()
     return stepping(proposals.propose, booking, slot_id=new.pk)
@@ -360,6 +379,7 @@ OPERATIONS = [
     checking_in,
     sweeping_holds,
     moving,
+    moving_to_a_free_time,
     proposing,
     accepting_a_proposal,
     declining_a_proposal,
