@@ -9,7 +9,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.urls import reverse
@@ -18,10 +18,13 @@ from django.utils.translation import ngettext
 
 from bookings.admin import show
 from bookings.lifecycle import SlotStatus
-from bookings.models import Booking, Slot
+from bookings.models import Booking, Resource, Slot
 from bookings.selectors_calendar import Blocked, Sitting
+from bookings.selectors_free_times import Opening, lengths_of
+from bookings.services.free_times import FreeTime
 from bookings.services.reschedule import MOVABLE
 from config.admin.calendar.axis import Axis, Day
+from config.admin.calendar.wanted import value_of
 
 LANES = 8
 # What a block needs for its first line and for one person, in pixels (calendar.css).
@@ -66,9 +69,19 @@ class Person:
         )
 
 
+class Starts(NamedTuple):
+    """What a script needs to let somebody choose a start by pointing or by keys (calendar.js)."""
+
+    first: str
+    clock: str  # every start as the clock shows it
+    grid: int
+    lengths: str  # in minutes
+
+
 @dataclass(slots=True)
 class Block:
-    """A stretch of time in a column: a slot, or a time that another resource takes."""
+    """A stretch of time in a column: a slot, a time that is open and free, or one that another
+    resource takes."""
 
     start: datetime
     end: datetime
@@ -85,6 +98,7 @@ class Block:
     roomy: bool = False  # each person may have two lines
     hidden: int = 0  # bookings without one
     unnamed: int = 0  # bookings that were not even read
+    starts: Starts | None = None  # where one can start, in a time that is free
     lane: int = 0
     lanes: int = 1
 
@@ -127,6 +141,7 @@ def scale_for(spans: Iterable[tuple[datetime, datetime]]) -> str:
 def column(
     sittings: Sequence[Sitting],
     others: Sequence[Blocked],
+    openings: Sequence[tuple[Resource, Opening]] = (),
     *,
     day: Day,
     axis: Axis,
@@ -134,7 +149,11 @@ def column(
     now: datetime,
     may: May,
 ) -> list[Block]:
-    """The blocks of one resource on one day, in the order of time, side by side where needed."""
+    """The blocks of one resource on one day, in the order of time, side by side where needed.
+
+    Args:
+        openings: where the resource is free, if it is booked at free times.
+    """
     free_of_slots = [
         other
         for other in others
@@ -150,6 +169,11 @@ def column(
         _of_other(other, day=day, axis=axis)
         for other in free_of_slots
         if other.starts_at < day.end and other.ends_at > day.start
+    ]
+    blocks += [
+        _of_opening(resource, part, day=day, axis=axis, may=may)
+        for resource, opening in openings
+        if (part := part_of(opening, day)) is not None
     ]
     blocks.sort(key=lambda block: (block.start, block.end))
     _side_by_side(blocks)
@@ -181,6 +205,31 @@ def _of_slot(
     block.fits = min(lines if lines >= sitting.taken_bookings else lines - 1, len(block.people))
     block.fits = max(block.fits, 1)
     block.hidden = max(sitting.taken_bookings - block.fits, 0)
+    return block
+
+
+def part_of(opening: Opening, day: Day) -> Opening | None:
+    """What of an opening starts on a day: one that lasts over midnight is in both columns."""
+    starts = tuple(start for start in opening.starts if day.start <= start < day.end)
+    if not starts:
+        return None
+    least = opening.ends_at - opening.starts[-1]
+    return Opening(starts, starts[-1] + least)
+
+
+def _of_opening(resource: Resource, opening: Opening, *, day: Day, axis: Axis, may: May) -> Block:
+    block = _block(opening.starts_at, opening.ends_at, day=day, axis=axis)
+    block.state, block.words = "free", _("free")
+    if may.book:
+        lengths = lengths_of(resource)
+        first = value_of(FreeTime(resource.pk, opening.starts_at, lengths[0]))
+        block.book_url = f"{reverse('admin:calendar_book')}?slot={first}"
+        block.starts = Starts(
+            opening.starts_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            " ".join(f"{start.astimezone(axis.zone):%H:%M}" for start in opening.starts),
+            resource.grid_minutes,
+            " ".join(map(str, lengths)),
+        )
     return block
 
 

@@ -33,6 +33,8 @@ from bookings.errors import TooFarAhead, TooManyBookings, TooSoon
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may, organizations_with
+from bookings.services.free_times import FreeTime
+from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped
 from config.admin.calendar.book_form import KNOWN, BookForm
 from config.admin.calendar.people import MOST, search
@@ -108,18 +110,25 @@ class Desk:
         if not self.resources:
             raise PermissionDenied
         self.slots: QuerySet[Slot] = _rows(Slot, request)
-        wanted = _uuid(said.get("slot"))
-        self.slot = self.slots.filter(pk=wanted).first() if wanted else None
-        named = said.get("resource") or (str(self.slot.resource_id) if self.slot else "")
+        chosen = wanted.read(said.get("slot"))
+        self.free = chosen if isinstance(chosen, FreeTime) else None
+        self.slot = self.slots.filter(pk=chosen).first() if isinstance(chosen, uuid.UUID) else None
+        of = self.free or self.slot
+        named = said.get("resource") or (str(of.resource_id) if of else "")
         self.resource = next((r for r in self.resources if str(r.pk) == named), self.resources[0])
-        if self.slot and self.slot.resource_id != self.resource.pk:
-            self.slot = None
+        if of and of.resource_id != self.resource.pk:
+            self.free = self.slot = None
         self.organization = self.resource.organization
         self.customers: QuerySet[Customer] = _rows(Customer, request).filter(
             organization=self.organization
         )
         self.may_add = may(self.user, ADD_CUSTOMER, self.organization.pk)
         self.may_go_beyond = may(self.user, desk.GO_BEYOND, self.organization.pk)
+
+    @property
+    def chosen(self) -> uuid.UUID | FreeTime | None:
+        """The time that is chosen, of the resource that is."""
+        return self.slot.pk if self.slot else self.free
 
     def typed(self, said: QueryDict, *, now: datetime) -> dict[str, str]:
         """What stands on the form: what was typed, or what the address presets."""
@@ -128,12 +137,14 @@ class Desk:
         else:
             found = {"units": "1", "who": KNOWN}
         zone = zoneinfo.ZoneInfo(self.resource.time_zone)
-        day = self.slot.starts_at if self.slot else now
+        of = self.slot or self.free
+        day = of.starts_at if of else now
         return found | {
             "token": found.get("token") or str(uuid.uuid4()),
             "resource": str(self.resource.pk),
             "day": said.get("day") or day.astimezone(zone).date().isoformat(),
-            "slot": str(self.slot.pk) if self.slot else "",
+            "minutes": said.get("minutes") or (str(self.free.minutes) if self.free else ""),
+            "slot": wanted.value_of(self.chosen) if self.chosen else "",
         }
 
     def form(self, **kwargs: Any) -> BookForm:
@@ -244,7 +255,7 @@ def _resources(request: HttpRequest) -> list[Resource]:
     """What this person may book for others."""
     allowed = organizations_with(person(request), desk.BOOK)
     rows = _rows(Resource, request).select_related("organization").order_by("name", "pk")
-    rows = rows.filter(is_active=True, organization__is_active=True, mode=Resource.Mode.SLOTS)
+    rows = rows.filter(is_active=True, organization__is_active=True)
     return list(rows if allowed is None else rows.filter(organization__in=allowed))
 
 
@@ -276,9 +287,10 @@ def _show(
         at.slots,
         resource=at.resource,
         day=day,
-        units=_units(typed["units"]),
+        units=_number(typed["units"]),
         now=now,
-        chosen=at.slot.pk if at.slot else None,
+        minutes=_number(typed["minutes"]),
+        chosen=at.chosen,
     )
     people = _people(at, typed)
     if len(people) == 1 and not form.is_bound:
@@ -309,7 +321,7 @@ def _day(text: str, now: datetime) -> date:
     return clamped(text, timezone.localdate(now))
 
 
-def _units(text: str) -> int:
+def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 else 1
 
 
@@ -323,7 +335,11 @@ def _people(at: Desk, typed: dict[str, str]) -> list[Customer]:
 
 
 def _headline(at: Desk) -> str:
-    if at.slot is None:
+    slot = at.slot
+    if at.free:
+        ends_at = at.free.starts_at + at.free.length
+        slot = Slot(resource=at.resource, starts_at=at.free.starts_at, ends_at=ends_at)
+    if slot is None:
         return ""
-    at.slot.resource = at.resource
-    return f"{at.resource.name} · {show_bookings.slot_time(at.slot)}"
+    slot.resource = at.resource
+    return f"{at.resource.name} · {show_bookings.slot_time(slot)}"

@@ -14,6 +14,7 @@ from phonenumber_field.formfields import PhoneNumberField
 
 from bookings.admin.base import LONGEST_REASON
 from bookings.models import Customer, Resource
+from config.admin.calendar.wanted import WantedField
 from payments.services.checkout import LONGEST_NOTE
 
 KNOWN, NEW = "known", "new"
@@ -22,13 +23,14 @@ KNOWN, NEW = "known", "new"
 class BookForm(forms.Form):
     """One booking: when, for whom, how many, how it is paid.
 
-    ``resource``, ``day`` and ``search`` only lead to what can be chosen.
+    ``resource``, ``day``, ``minutes`` and ``search`` only lead to what can be chosen.
     """
 
     token = forms.CharField(max_length=64, widget=forms.HiddenInput)
     resource = forms.ModelChoiceField(Resource.objects.none())
     day = forms.DateField()
-    slot = forms.UUIDField(error_messages={"required": gettext_lazy("Choose a time.")})
+    minutes = forms.CharField(required=False, max_length=6)
+    slot = WantedField()
     who = forms.ChoiceField(
         choices=[(KNOWN, gettext_lazy("A customer we know")), (NEW, gettext_lazy("Somebody new"))]
     )

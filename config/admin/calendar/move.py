@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -31,8 +31,11 @@ from bookings.lifecycle import BOOKING
 from bookings.models import Booking, Resource, Role, Slot, User
 from bookings.permissions import may
 from bookings.services import reschedule as services
+from bookings.services.free_times import FreeTime
+from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped
 from config.admin.calendar.picker import pick, resources_by_nearness
+from config.admin.calendar.wanted import WantedField
 from payments.admin import show
 from payments.errors import PriceDiffers
 from payments.models import CartItem
@@ -54,9 +57,9 @@ class WithdrawForm(forms.Form):
 
 
 class MoveForm(WithdrawForm):
-    """Also to which slot."""
+    """Also to which slot or free time."""
 
-    slot = forms.UUIDField(error_messages={"required": gettext_lazy("Choose a time.")})
+    slot = WantedField()
     keep_price = forms.BooleanField(required=False)
 
 
@@ -142,7 +145,17 @@ def _provider(user: User, organization_id: uuid.UUID) -> uuid.UUID | None:
 
 def _is_done(booking: Booking, step: str, said: dict[str, Any]) -> bool:
     """Whether a booking is where somebody wanted to move it already."""
-    return step == MOVE and Booking.objects.filter(pk=booking.pk, slot=said["slot"]).exists()
+    to = said.get("slot")
+    if step != MOVE or to is None:
+        return False
+    there = {"slot": to}
+    if isinstance(to, FreeTime):
+        there = {
+            "slot__resource": to.resource_id,
+            "slot__starts_at": to.starts_at,
+            "slot__ends_at": to.starts_at + to.length,
+        }
+    return Booking.objects.filter(pk=booking.pk, **there).exists()
 
 
 def _to_booking(booking: Booking) -> HttpResponse:
@@ -186,6 +199,9 @@ def _show(
     nearest = resources[0] if resources else booking.slot.resource
     resource = next((r for r in resources if str(r.pk) == named), nearest)
     day = _day(said.get("day", ""), booking.slot, resource, now=now)
+    lasts = (booking.slot.ends_at - booking.slot.starts_at) // timedelta(minutes=1)
+    asked = str(said.get("minutes", ""))
+    minutes = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else lasts
     proposal = selectors.open_proposal(booking)
     may_do = what_may(person(request), booking.organization_id)
     paid, paid_words = _paid(request, booking)
@@ -217,11 +233,11 @@ def _show(
                 day=day,
                 units=booking.units,
                 now=now,
-                chosen=_uuid(said.get("slot")),
+                minutes=minutes,
+                chosen=wanted.read(said.get("slot")),
                 leaving=booking.slot,
                 paid=paid,
             ),
-            "is_free_time": booking.slot.resource.mode == Resource.Mode.FREE_TIMES,
             "is_movable": booking.status in services.MOVABLE,
             "may_move": may_do.move and booking.status in services.MOVABLE,
             "proposal": proposal,
@@ -235,9 +251,7 @@ def _show(
 
 def _resources(request: HttpRequest, booking: Booking) -> list[Resource]:
     rows: QuerySet[Resource] = site._registry[Resource].get_queryset(request)
-    found = rows.filter(
-        organization=booking.organization_id, is_active=True, mode=Resource.Mode.SLOTS
-    )
+    found = rows.filter(organization=booking.organization_id, is_active=True)
     return resources_by_nearness(list(found), booking.slot.resource)
 
 
@@ -254,10 +268,3 @@ def _paid(request: HttpRequest, booking: Booking) -> tuple[Decimal | None, str]:
     if item is None or not item.amount:
         return Decimal(0), _("free of charge")
     return item.amount, show.money(item.amount, item.currency)
-
-
-def _uuid(text: str | None) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text or "")
-    except ValueError:
-        return None

@@ -22,6 +22,7 @@ from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
 
 from bookings import selectors_calendar as calendar
+from bookings import selectors_free_times as free_times
 from bookings.admin.base import person
 from bookings.admin.show import BOOKING_COLOURS
 from bookings.lifecycle import BookingStatus
@@ -117,7 +118,10 @@ def _grid(
     found = calendar.sittings(slots, bookings, resources=shown, start=start, end=end, now=now)
     others = calendar.blocked(shown, start=start, end=end)
     closed = calendar.closed_days(organization_id, shown, first=asked.days[0], last=asked.days[-1])
+    open_at = free_times.openings([r for r in shown if r.is_active], start, end, now=now)
     times = _times(*found.by_resource.values(), *others.values())
+    scale = blocks.scale_for(times)
+    times += [(o.starts_at, o.ends_at) for openings in open_at.values() for o in openings]
     spans = [
         (max(first, day.start), min(last, day.end))
         for day in days
@@ -128,13 +132,14 @@ def _grid(
         move=any(what_may(person(request), organization_id)),
         book=may_do(person(request), desk.BOOK, organization_id),
     )
-    axis, scale = Axis(days, zone, spans), blocks.scale_for(times)
+    axis = Axis(days, zone, spans)
     columns = []
     for resource in shown:
         for day in days:
             made = blocks.column(
                 found.by_resource.get(resource.pk, []),
                 others.get(resource.pk, []),
+                [(resource, opening) for opening in open_at.get(resource.pk, [])],
                 day=day,
                 axis=axis,
                 scale=scale,
@@ -170,6 +175,7 @@ def _grid(
         "scale": scale,
         "nothing": not any(column["blocks"] for column in columns)
         and all(resource.mode == Resource.Mode.SLOTS for resource in shown),
+        "can_choose": any(block.starts for column in columns for block in column["blocks"]),
         "cut": found.cut,
         "zone": str(zone),
         "mixed": mixed,

@@ -6,7 +6,7 @@ import uuid
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import QuerySet
@@ -15,9 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bookings import selectors
+from bookings import selectors_free_times as free_times
 from bookings.models import Resource, Slot
 from bookings.selectors import Availability
 from bookings.selectors_calendar import slots_of_day
+from bookings.services.free_times import FreeTime
+from config.admin.calendar import wanted
 from config.admin.calendar.axis import Day
 from payments.admin import show
 from payments.prices import Quote
@@ -26,9 +29,10 @@ from payments.selectors import quotes
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A slot that can be chosen, or cannot and says why."""
+    """A time that can be chosen, or cannot and says why."""
 
     slot: Slot
+    value: str
     hours: str
     fits: bool
     words: str
@@ -47,6 +51,12 @@ class Picker:
     day_words: str
     zone: str
     choices: list[Choice]
+    lengths: list[tuple[int, str]]  # in minutes, of a resource that is booked at free times
+    minutes: int = 0
+
+    @property
+    def is_free(self) -> bool:
+        return self.resource.mode == Resource.Mode.FREE_TIMES
 
     @property
     def any_fits(self) -> bool:
@@ -60,34 +70,117 @@ def pick(
     day: date,
     units: int,
     now: datetime,
-    chosen: uuid.UUID | None = None,
+    minutes: int = 0,
+    chosen: uuid.UUID | FreeTime | None = None,
     leaving: Slot | None = None,
     paid: Decimal | None = None,
 ) -> Picker:
-    """What can be chosen on a day, in four statements.
+    """What can be chosen on a day, in at most five statements.
 
     Args:
         slots: as far as the person may see them.
+        minutes: how long, where that is free; what the resource does not offer counts as not said.
         leaving: the slot a booking is moved away from; it is left out, and its own seats do
             not stand in the way of the others.
         paid: what the booking costs now, to say what the difference is.
     """
     zone = zoneinfo.ZoneInfo(resource.time_zone)
     span = Day.of(day, zone)
-    found = slots_of_day(slots, resource=resource, start=span.start, end=span.end, now=now)
-    found = [slot for slot in found if leaving is None or slot.pk != leaving.pk]
-    left = selectors.availability(found, now=now)
-    prices = quotes(found, units)
+    common = {"units": units, "chosen": chosen, "leaving": leaving, "paid": paid}
+    lengths: list[int] = []
+    if resource.mode == Resource.Mode.FREE_TIMES:
+        lengths = free_times.lengths_of(resource)
+        minutes = minutes if minutes in lengths else next(iter(lengths), 0)
+        choices = _free_choices(resource, span, minutes, zone=zone, now=now, **common)
+    else:
+        choices = _slot_choices(slots, resource, span, zone=zone, now=now, **common)
     return Picker(
         resource=resource,
         day=day,
         day_words=date_format(day, "l, j F Y"),
         zone=resource.time_zone,
-        choices=[
-            _choice(slot, left[slot.pk], prices[slot.pk], zone, units, chosen, leaving, paid)
-            for slot in found
-        ],
+        choices=choices,
+        lengths=[(length, duration(length)) for length in lengths],
+        minutes=minutes if lengths else 0,
     )
+
+
+def _slot_choices(
+    slots: QuerySet[Slot],
+    resource: Resource,
+    span: Day,
+    *,
+    zone: zoneinfo.ZoneInfo,
+    units: int,
+    now: datetime,
+    chosen: uuid.UUID | FreeTime | None,
+    leaving: Slot | None,
+    paid: Decimal | None,
+) -> list[Choice]:
+    found = slots_of_day(slots, resource=resource, start=span.start, end=span.end, now=now)
+    found = [slot for slot in found if leaving is None or slot.pk != leaving.pk]
+    left = selectors.availability(found, now=now)
+    prices = quotes(found, units)
+    return [
+        _choice(slot, left[slot.pk], prices[slot.pk], zone, units, chosen, leaving, paid)
+        for slot in found
+    ]
+
+
+def _free_choices(
+    resource: Resource,
+    span: Day,
+    minutes: int,
+    *,
+    zone: zoneinfo.ZoneInfo,
+    units: int,
+    now: datetime,
+    chosen: uuid.UUID | FreeTime | None,
+    leaving: Slot | None,
+    paid: Decimal | None,
+) -> list[Choice]:
+    """The starts that are free for so long; the slot of each is only thought of."""
+    length = timedelta(minutes=minutes)
+    starts = (
+        free_times.starts_for_staff(
+            resource,
+            span.start,
+            span.end,
+            length,
+            now=now,
+            leaving=leaving.pk if leaving else None,
+        )
+        if minutes
+        else []
+    )
+    found = [
+        Slot.at(resource, start, start + length, max_bookings=1, max_units=units)
+        for start in starts
+    ]
+    if leaving and leaving.resource_id == resource.pk:
+        own = (leaving.starts_at, leaving.ends_at)
+        found = [slot for slot in found if (slot.starts_at, slot.ends_at) != own]
+    prices = quotes(found, units)
+    choices = []
+    for slot in found:
+        price = prices[slot.pk]
+        free = FreeTime(resource.pk, slot.starts_at, minutes)
+        choices.append(
+            Choice(
+                slot=slot,
+                value=wanted.value_of(free),
+                hours=hours(slot, zone),
+                fits=True,
+                words=_("overlaps its own time")
+                if leaving and _may_be_in_its_own_way(slot, leaving)
+                else "",
+                price=_price(price),
+                amount=price.amount,
+                difference=difference(price, paid) if paid is not None else "",
+                is_chosen=free == chosen,
+            )
+        )
+    return choices
 
 
 def _choice(
@@ -96,7 +189,7 @@ def _choice(
     price: Quote,
     zone: zoneinfo.ZoneInfo,
     units: int,
-    chosen: uuid.UUID | None,
+    chosen: uuid.UUID | FreeTime | None,
     leaving: Slot | None,
     paid: Decimal | None,
 ) -> Choice:
@@ -113,10 +206,11 @@ def _choice(
         words = ngettext("%d place left", "%d places left", left.units) % left.units
     return Choice(
         slot=slot,
+        value=wanted.value_of(slot.pk),
         hours=hours(slot, zone),
         fits=fits,
         words=words,
-        price=show.money(price.amount, price.currency) if price.amount else _("free of charge"),
+        price=_price(price),
         amount=price.amount,
         difference=difference(price, paid) if paid is not None else "",
         is_chosen=slot.pk == chosen,
@@ -131,6 +225,19 @@ def _may_be_in_its_own_way(slot: Slot, leaving: Slot) -> bool:
         and leaving.busy_from < slot.busy_until
         and leaving.busy_until > slot.busy_from
     )
+
+
+def _price(price: Quote) -> str:
+    return show.money(price.amount, price.currency) if price.amount else _("free of charge")
+
+
+def duration(minutes: int) -> str:
+    """How long, in words."""
+    full, rest = divmod(minutes, 60)
+    if not full:
+        return ngettext("%d minute", "%d minutes", rest) % rest
+    words = ngettext("%d hour", "%d hours", full) % full
+    return _("%(hours)s %(minutes)d minutes") % {"hours": words, "minutes": rest} if rest else words
 
 
 def hours(slot: Slot, zone: zoneinfo.ZoneInfo) -> str:

@@ -46,6 +46,104 @@
         });
     }
 
+    // In a time that is free: the start under the pointer, until where it is drawn; or by keys.
+    function gaps(grid) {
+        const said = document.querySelector("[data-hf-gap-said]");
+        const help = document.querySelector("[data-hf-gap-help]");
+        if (help && !PHONE.matches) help.hidden = false;
+
+        function gap(link) {
+            const clock = link.dataset.clock.split(" ");
+            const lengths = link.dataset.lengths.split(" ").map(Number);
+            const step = Number(link.dataset.grid);
+            const first = Date.parse(link.dataset.first);
+            const mark = link.querySelector(".hf-cal-at");
+            const base = link.href.split("/").slice(0, -2).join("/");
+            const total = clock.length * step - step + lengths[0];
+            let start = 0;
+            let length = lengths[0];
+            let from = null; // where drawing began
+
+            function fitting() {
+                return lengths.filter(function (one) {
+                    return start * step + one <= total;
+                });
+            }
+
+            function show(aloud) {
+                const fit = fitting();
+                if (!fit.includes(length)) length = fit[fit.length - 1];
+                const at = new Date(first + start * step * 60000).toISOString().slice(0, 19) + "Z";
+                link.href = base + "/" + at + "/" + length;
+                const words = clock[start] + " · " + length + " min";
+                const pixels = link.clientHeight / total;
+                mark.hidden = false;
+                mark.textContent = words;
+                mark.style.top = start * step * pixels + "px";
+                mark.style.height = length * pixels + "px";
+                link.setAttribute("aria-label", link.dataset.said.replace("TIME", words));
+                if (aloud && said) said.textContent = words;
+            }
+
+            function at(event) {
+                const box = link.getBoundingClientRect();
+                const minutes = ((event.clientY - box.top) / box.height) * total;
+                return Math.min(Math.max(Math.floor(minutes / step), 0), clock.length - 1);
+            }
+
+            function upTo(event) {
+                const box = link.getBoundingClientRect();
+                const end = ((event.clientY - box.top) / box.height) * total;
+                const fit = fitting();
+                return fit.find(function (one) { return start * step + one >= end; }) || fit[fit.length - 1];
+            }
+
+            link.addEventListener("pointermove", function (event) {
+                if (event.pointerType === "touch") return;
+                if (from === null) {
+                    start = at(event);
+                } else {
+                    start = from;
+                    if (at(event) > from) length = upTo(event);
+                }
+                show(false);
+            });
+            link.addEventListener("pointerdown", function (event) {
+                if (event.pointerType === "touch" || event.button !== 0) return;
+                from = start = at(event);
+                length = lengths[0];
+                link.setPointerCapture(event.pointerId);
+                show(false);
+            });
+            link.addEventListener("pointerup", function () { from = null; });
+            link.addEventListener("pointerleave", function () {
+                if (document.activeElement !== link) mark.hidden = true;
+            });
+            link.addEventListener("focus", function () { if (link.matches(":focus-visible")) show(true); });
+            link.addEventListener("blur", function () { mark.hidden = true; });
+            link.addEventListener("keydown", function (event) {
+                const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+                if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+                if (event.shiftKey) {
+                    const fit = fitting();
+                    const next = fit[fit.indexOf(length) + by];
+                    if (next) length = next;
+                } else if (start + by < 0 || start + by >= clock.length) {
+                    return; // on to the block beside it
+                } else {
+                    start += by;
+                }
+                event.preventDefault();
+                event.stopPropagation();
+                show(true);
+                mark.scrollIntoView({ block: "nearest" });
+            });
+        }
+
+        if (PHONE.matches) return; // a list there: the form says when
+        grid.querySelectorAll("[data-hf-gap]").forEach(gap);
+    }
+
     // The grid opens at the present, or where the day begins.
     function open(grid) {
         const line = grid.querySelector("[data-hf-now]");
@@ -103,6 +201,7 @@
 
     document.addEventListener("DOMContentLoaded", function () {
         document.querySelectorAll("[data-hf-calendar]").forEach(function (grid) {
+            gaps(grid);
             arrows(grid);
             if (PHONE.matches) return;
             open(grid);
