@@ -68,6 +68,12 @@ class TooManyBookings(DomainError):
     code = "too_many_bookings"
 
 
+class CustomerKnown(DomainError):
+    """Somebody with this e-mail address or phone number is a customer already."""
+
+    code = "customer_known"
+
+
 class TooLate(DomainError):
     """The deadline for this has passed; ask the staff."""
 

@@ -127,6 +127,21 @@ def resource(resource_id: uuid.UUID, *, organization_id: uuid.UUID) -> Resource:
     return found
 
 
+def addresses(organization_id: uuid.UUID, texts: Iterable[str]) -> None:
+    """Make customers of an organisation with one address or number one after the other.
+
+    It comes after the slots and before the customer, and lasts until the transaction ends.
+    """
+    keys = sorted(f"bookings_customer {organization_id} {text.lower()}" for text in texts)
+    with prepared_cursor() as cursor:
+        cursor.execute(_ADDRESSES, [keys])
+
+
+_ADDRESSES = (
+    "SELECT count(pg_advisory_xact_lock(hashtextextended(k, 0))) FROM unnest(%s::text[]) AS k"
+)
+
+
 # Advisory locks are numbers that all applications of a database share; these are ours.
 _TAKING, _PLANNING = 0x4846_0001 << 32, 0x4846_0002 << 32
 

@@ -1,6 +1,7 @@
 """Customers of an organisation."""
 
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
@@ -55,7 +56,20 @@ class Customer(models.Model):
                 name="bookings_customer_one_per_account",
             ),
         ]
-        indexes = [models.Index(fields=["organization", "name"])]
+        indexes = [
+            models.Index(fields=["organization", "name"]),
+            models.Index(
+                models.F("organization"),
+                Lower("email"),
+                condition=~models.Q(email=""),
+                name="bookings_customers_by_email",
+            ),
+            models.Index(
+                fields=["organization", "phone"],
+                condition=~models.Q(phone=""),
+                name="bookings_customers_by_phone",
+            ),
+        ]
         triggers = [stay_in_organization("bookings_customer", "organization")]
 
     def __str__(self) -> str:

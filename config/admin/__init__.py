@@ -68,7 +68,7 @@ class HoldfastAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         from config.admin import check_in
-        from config.admin.calendar import book, move, panels  # noqa: F401
+        from config.admin.calendar import answer, book, move, panels  # noqa: F401
         from config.admin.calendar import page as calendar
 
         return [
@@ -78,6 +78,11 @@ class HoldfastAdminSite(UnfoldAdminSite):
                 "calendar/move/<uuid:booking_id>/",
                 self.admin_view(move.page),
                 name="calendar_move",
+            ),
+            path(
+                "calendar/answer/<uuid:booking_id>/<str:answer>/",
+                self.admin_view(answer.page),
+                name="calendar_answer",
             ),
             path("check-in/", self.admin_view(check_in.page), name="check_in"),
             path("check-in/payment/", self.admin_view(check_in.take_payment), name="check_in_pay"),

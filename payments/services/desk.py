@@ -12,9 +12,11 @@ from django.db import transaction
 from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.observability.operations import operation
-from bookings import rules
+from bookings import locks, rules
 from bookings import transitions as booking_transitions
+from bookings.errors import CustomerKnown
 from bookings.models import Customer, Organization
+from bookings.selectors_customers import reached_at
 from bookings.services import free_times
 from bookings.services.accounts import tidy_name
 from bookings.services.free_times import FreeTime
@@ -28,15 +30,21 @@ from payments.services.decisions import LONGEST_REASON
 BOOK = "bookings.change_booking"
 GO_BEYOND = "bookings.change_booking"
 REASON = "booked by staff"
+MOST_KNOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
-    """Somebody who was not a customer before; they have no account."""
+    """Somebody who was not a customer before; they have no account.
+
+    Args:
+        none_of: customers with the same address or number, whom it was looked at and is not.
+    """
 
     name: str
     email: str = ""
     phone: str = ""
+    none_of: frozenset[uuid.UUID] = frozenset()
 
 
 def book_for(
@@ -70,6 +78,8 @@ def book_for(
         TooSoon, TooFarAhead, TooManyBookings: the rules of the resource; see ``overriding``.
         NotOffered: a free time that is not offered; no reason helps.
         MethodNotOffered: the organisation is not paid that way.
+        CustomerKnown: somebody new has the address or the number of a customer; ``customers``
+            says of which. Book for one of them, or say that it is none of them.
         Invalid: units, note, reason or the new customer's data cannot be used.
         NotFound: the organisation has no such slot, or the customer is another one's.
         Forbidden: nobody goes beyond the rules for themselves.
@@ -138,12 +148,52 @@ def customer_in(organization: Organization, customer: Customer | NewCustomer) ->
 
     Raises:
         NotFound: it is another organisation's.
+        CustomerKnown: see :func:`book_for`.
         Invalid: no name, or an address or a number that cannot be one.
     """
     if isinstance(customer, Customer):
         if customer.organization_id != organization.pk:
             raise NotFound("There is no such customer.")
         return customer
+    made = _tidied(organization, customer)
+    known = _known(made, none_of=customer.none_of)
+    if known:
+        raise CustomerKnown(
+            "Somebody with this e-mail address or phone number is a customer already:"
+            f" {', '.join(one.name for one in known)}. Book for them, or say that it is somebody"
+            " else.",
+            customers=[str(one.pk) for one in known],
+        )
+    made.save(force_insert=True)
+    return made
+
+
+def known(organization: Organization, customer: NewCustomer) -> list[Customer]:
+    """Whom :func:`book_for` would ask about, without a booking; nobody if the data cannot be."""
+    try:
+        return _matches(_tidied(organization, customer), none_of=customer.none_of)
+    except Invalid:
+        return []
+
+
+def _known(made: Customer, *, none_of: frozenset[uuid.UUID]) -> list[Customer]:
+    """The same with the addresses locked: who else would make this customer waits for us."""
+    addresses = [str(text) for text in (made.email, made.phone) if text]
+    if not addresses:
+        return []
+    locks.addresses(made.organization_id, addresses)
+    return _matches(made, none_of=none_of)
+
+
+def _matches(made: Customer, *, none_of: frozenset[uuid.UUID]) -> list[Customer]:
+    if not (made.email or made.phone):
+        return []
+    found = reached_at(made.organization_id, email=made.email, phone=str(made.phone or ""))
+    return list(found.exclude(pk__in=none_of)[:MOST_KNOWN])
+
+
+def _tidied(organization: Organization, customer: NewCustomer) -> Customer:
+    """Somebody new, with their number as it is stored; raises Invalid."""
     made = Customer(
         organization=organization,
         name=tidy_name(customer.name),
@@ -155,5 +205,4 @@ def customer_in(organization: Organization, customer: Customer | NewCustomer) ->
     except ValidationError as error:
         field, words = next(iter(error.message_dict.items()))
         raise Invalid(" ".join(words), field=field) from error
-    made.save(force_insert=True)
     return made

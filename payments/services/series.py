@@ -159,7 +159,8 @@ def _look_at_free_times(
     ]
     if not busy:
         return
-    taken = selectors_free_times.taken_of(resource, busy[0][0], busy[-1][1], now=now)
+    first, last = busy[0][0], busy[-1][1]
+    taken = selectors_free_times.taken_of([resource], first, last, now=now)[resource.pk]
     for found, period in zip(dates, busy, strict=True):
         found.outcome = Outcome.FREE if taken.free(*period) else Outcome.TAKEN
         if found.hours and wish.units > found.hours.max_units:

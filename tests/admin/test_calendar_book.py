@@ -108,12 +108,13 @@ def test_a_form_that_was_used_books_nobody_else_before_it_is_looked_over(venue, 
     sent = new(client, slot)
     client.post(reverse(PAGE), sent)
 
-    again = client.post(reverse(PAGE), sent | {"name": "Second Person"})
+    second = {"name": "Second Person", "email": "second@example.com"}
+    again = client.post(reverse(PAGE), sent | second)
 
     assert "A booking was made with this form before" in again.content.decode()
     assert [name for name, *_ in booked(slot)] == ["Walk In"]
     token = again.context["typed"]["token"]
-    client.post(reverse(PAGE), sent | {"name": "Second Person", "token": token})
+    client.post(reverse(PAGE), sent | second | {"token": token})
     assert [name for name, *_ in booked(slot)] == ["Walk In", "Second Person"]
 
 
@@ -315,3 +316,90 @@ def test_two_at_the_desk_take_the_last_place_and_one_is_told(venue):
     assert Customer.objects.filter(name__startswith="Caller").count() == 1
     last.refresh_from_db()
     assert (last.taken_bookings, last.taken_units) == (1, 1)
+
+
+# --- somebody whom the organisation knows ---------------------------------------------------------
+
+
+def known_address(venue: Any) -> Customer:
+    made: Customer = f.CustomerFactory(
+        organization=venue.organization,
+        name="Ada Known",
+        email="Walk@Example.com",
+        phone="+4915123456789",
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    "how", [{"email": "walk@example.com"}, {"email": "", "phone": "+49 151 234 56789"}]
+)
+def test_a_known_address_is_shown_and_asked_about_before_anything_is_booked(venue, slot, how):
+    ada = known_address(venue)
+    client = as_role(venue, "front_desk")
+
+    response = client.post(reverse(PAGE), new(client, slot, note="by phone", **how))
+
+    text = response.content.decode()
+    assert booked(slot) == []
+    assert "Not booked yet: somebody with this e-mail address" in text
+    assert response.context["same"] == [ada]
+    assert "Ada Known" in text
+    assert "No, Walk In is somebody else" in text
+    assert "by phone" in text
+
+
+def test_it_is_them(venue, slot):
+    ada = known_address(venue)
+    client = as_role(venue, "front_desk")
+    asked = client.post(reverse(PAGE), new(client, slot)).context
+    sent = asked["typed"] | {"step": "book", "same": str(ada.pk), "shown": asked["shown"]}
+
+    client.post(reverse(PAGE), sent)
+
+    assert booked(slot) == [("Ada Known", "confirmed", 1)]
+    assert not Customer.objects.filter(name="Walk In").exists()
+
+
+def test_it_is_somebody_else_with_the_same_address(venue, slot):
+    known_address(venue)
+    client = as_role(venue, "front_desk")
+    asked = client.post(reverse(PAGE), new(client, slot)).context
+    sent = asked["typed"] | {"step": "book", "same": "nobody", "shown": asked["shown"]}
+
+    client.post(reverse(PAGE), sent)
+
+    assert booked(slot) == [("Walk In", "confirmed", 1)]
+
+
+def test_nobody_is_said_blindly(venue, slot):
+    """Who was not shown is asked about, whatever a form says."""
+    known_address(venue)
+    client = as_role(venue, "front_desk")
+
+    response = client.post(reverse(PAGE), new(client, slot, same="nobody", shown=""))
+
+    assert booked(slot) == []
+    assert response.context["same"]
+
+
+@pytest.mark.parametrize("same", ["x", "\0", "theirs"])
+def test_an_answer_that_names_nobody_here_books_nobody(venue, foreign, slot, same):
+    known_address(venue)
+    client = as_role(venue, "front_desk")
+    same = str(foreign.customer.pk) if same == "theirs" else same
+
+    response = client.post(reverse(PAGE), new(client, slot, same=same))
+
+    assert response.status_code == 200
+    assert booked(slot) == []
+
+
+def test_looking_shows_who_it_may_be(venue, slot):
+    ada = known_address(venue)
+    client = as_role(venue, "front_desk")
+
+    response = client.post(reverse(PAGE), new(client, slot, step="look"))
+
+    assert response.context["same"] == [ada]
+    assert booked(slot) == []

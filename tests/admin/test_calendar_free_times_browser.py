@@ -78,7 +78,7 @@ def test_a_free_time_is_drawn_and_booked(venue, court, live_server, drive):
 
     pointed, chosen, told = drive(work)
 
-    assert pointed == "11:00 · 60 min"
+    assert pointed == "11:00–12:00"
     assert "11:00" in chosen
     assert "Booked for Ours Customer and confirmed" in told
     made = Booking.objects.get(customer=venue.customer, slot__resource=court)
@@ -110,7 +110,7 @@ def test_a_free_time_is_chosen_with_the_keyboard_alone(venue, court, live_server
     skip, said, chosen = drive(work)
 
     assert skip == "Skip to the calendar"
-    assert said == "10:00 · 90 min solid"
+    assert said == "10:00–11:30 solid"
     assert "10:00" in chosen
     assert "11:30" in chosen
 
@@ -174,7 +174,7 @@ def test_free_times_fit_the_screen(venue, court, live_server, drive, width, view
             else calendar(live_server, view=view, day=start.date().isoformat())
         )
         shoot(page, f"free-{view}-{width}")
-        return page.evaluate("document.documentElement.scrollWidth")
+        return int(page.evaluate("document.documentElement.scrollWidth"))
 
     assert drive(look) <= width
 
@@ -197,3 +197,52 @@ def test_the_sign_in_page_works_without_javascript(venue, live_server, drive):
         return seen
 
     assert drive(work) == ["admin", True, True]
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_known_number_is_asked_about_and_an_answer_is_passed_on(
+    venue, court, live_server, drive, width
+):
+    start = in_three_days(9)
+    f.CustomerFactory(
+        organization=venue.organization, name="Ada Known", email="", phone="+4915123456789"
+    )
+    sign_in(drive, live_server, staff(venue, "front_desk"))
+
+    def book(page: Page) -> list[str]:
+        page.set_viewport_size({"width": width, "height": 844 if width == 390 else 900})
+        page.goto(calendar(live_server, day=start.date().isoformat(), names="court"))
+        page.locator("a[data-hf-gap]").first.click()
+        page.check("[name=who][value=new]")
+        page.fill("[name=name]", "A. Known")
+        page.fill("[name=phone]", "+49 151 234 567 89")
+        with page.expect_navigation():
+            page.click("button[value=book]")
+        asked = page.inner_text("#same")
+        page.locator("#same").scroll_into_view_if_needed()
+        shoot(page, f"known-{width}")
+        page.check("#same label:has-text('Ada Known') input")
+        with page.expect_navigation():
+            page.click("button[value=book]")
+        told = page.inner_text("body")
+        page.click("text=Move or propose another time")
+        page.locator("#times label:has-text('16:00–17:00')").first.click()
+        page.fill("[name=reason]", "the court is wet")
+        shoot(page, f"free-move-{width}")
+        with page.expect_navigation():
+            page.click("button[value=propose]")
+        shoot(page, f"proposed-{width}")
+        page.click("text=They said yes, by phone")
+        page.fill("[name=note]", "called at nine")
+        shoot(page, f"answer-{width}")
+        with page.expect_navigation():
+            page.click("button:has-text('Accept for the customer')")
+        return [asked, told, page.inner_text("body")]
+
+    asked, told, answered = drive(book)
+
+    assert "Is it them?" in asked
+    assert "Booked for Ada Known and confirmed" in told
+    assert "Accepted for Ada Known" in answered
+    booking = Booking.objects.get(customer__name="Ada Known", stands_for=None)
+    assert when(booking)[0].hour == 16

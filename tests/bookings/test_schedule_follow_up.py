@@ -10,6 +10,7 @@ from audit.models import OutboxEvent
 from bookings import selectors
 from bookings.models import Booking, Resource, ResourcePart, ScheduleException, Slot
 from bookings.services import closings, free_times
+from bookings.services.free_times import FreeTime
 from tests import factories as f
 from tests.invariants import assert_consistent
 
@@ -45,8 +46,10 @@ def studio():
 
 def held_at_a_free_time(studio):
     starts_at = f.soon(100)
-    slot = free_times.make_slot(
-        studio, starts_at, starts_at + timedelta(hours=1), now=timezone.now()
+    slot = free_times.lock(
+        FreeTime(studio.pk, starts_at, 60),
+        organization_id=studio.organization_id,
+        now=timezone.now(),
     )
     return f.hold(f.CustomerFactory(organization=studio.organization), slot)
 

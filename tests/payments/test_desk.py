@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.models import OutboxEvent
+from bookings import locks
 from bookings.errors import (
+    CustomerKnown,
     ResourceTaken,
     SlotFull,
     SlotGone,
@@ -21,6 +23,7 @@ from payments.errors import MethodNotOffered
 from payments.models import CartItem, CartTransaction
 from payments.services import desk
 from tests import factories as f
+from tests.concurrency import interleave, lost, race
 from tests.invariants import assert_consistent, refusal
 
 pytestmark = pytest.mark.django_db
@@ -194,6 +197,120 @@ def test_a_new_customer_is_not_kept_if_the_slot_is_full(staff, customer, resourc
 
     with refusal(SlotFull):
         book_for(staff, desk.NewCustomer("Ada"), slot)
+
+
+# Somebody new whom the organisation knows
+
+
+ADA = ("Ada", "ada@example.com", "+49 151 23456789")
+
+
+@pytest.mark.parametrize(
+    ("email", "phone"),
+    [
+        ("ada@example.com", ""),
+        ("  ADA@Example.com ", ""),
+        ("", "+4915123456789"),
+        ("", "+49 (151) 234-567 89"),
+        ("other@example.com", "+49 151 23456789"),
+    ],
+)
+def test_an_address_or_a_number_that_is_known_is_asked_about(staff, resource, email, phone):
+    order = book_for(staff, desk.NewCustomer(*ADA), f.make_slot(resource))
+    slot = f.make_slot(resource, starts_at=f.soon(50))
+    new = desk.NewCustomer("A. Lovelace", email, phone)
+
+    with refusal(CustomerKnown) as caught:
+        book_for(staff, new, slot)
+    assert caught.value.extra["customers"] == [str(order.customer_id)]
+    assert "Ada" in caught.value.detail
+    assert desk.known(staff.organization, new) == [order.customer]
+
+
+def test_somebody_else_with_the_same_number_becomes_a_customer(staff, resource):
+    ada = book_for(staff, desk.NewCustomer(*ADA), f.make_slot(resource)).customer
+    slot = f.make_slot(resource, starts_at=f.soon(50))
+    son = desk.NewCustomer("Byron", "", ADA[2], frozenset([ada.pk]))
+
+    order = book_for(staff, son, slot)
+
+    assert order.customer != ada
+    assert Customer.objects.filter(phone=ADA[2].replace(" ", "")).count() == 2
+
+
+def test_who_turned_up_meanwhile_is_asked_about_too(staff, resource):
+    first = book_for(staff, desk.NewCustomer(*ADA), f.make_slot(resource)).customer
+    seen = frozenset([first.pk])
+    slot = f.make_slot(resource, starts_at=f.soon(50))
+    second = book_for(staff, desk.NewCustomer("Byron", "", ADA[2], seen), slot).customer
+    third = f.make_slot(resource, starts_at=f.soon(52))
+
+    with refusal(CustomerKnown) as caught:
+        book_for(staff, desk.NewCustomer("Claire", "", ADA[2], seen), third)
+    assert caught.value.extra["customers"] == [str(second.pk)]
+
+
+def test_another_organisation_s_customers_are_nobody_s_business(staff, resource):
+    f.CustomerFactory(email=ADA[1])
+
+    order = book_for(staff, desk.NewCustomer(*ADA), f.make_slot(resource))
+
+    assert order.customer.email == ADA[1]
+
+
+def test_customers_with_nothing_to_reach_them_at_are_not_one(staff, resource):
+    first = book_for(staff, desk.NewCustomer("Ada"), f.make_slot(resource))
+    slot = f.make_slot(resource, starts_at=f.soon(50))
+
+    assert book_for(staff, desk.NewCustomer("Ada"), slot).customer != first.customer
+
+
+def two_desks(resource, staff, after):
+    slots = [f.make_slot(resource, starts_at=f.soon(50 + n)) for n in range(2)]
+    first, second = (
+        lambda s=s, e=e: book_for(staff, desk.NewCustomer("Ada", e, ADA[2]), s)
+        for s, e in zip(slots, ("ada@example.com", "ADA@example.com"), strict=True)
+    )
+    return interleave(first, after=after, second=second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_desks_at_once_do_not_make_the_same_customer_twice(staff, resource):
+    made, asked = two_desks(resource, staff, (desk, "_known"))
+
+    assert isinstance(made, CartTransaction)
+    assert isinstance(asked, CustomerKnown)
+    assert asked.extra["customers"] == [str(made.customer_id)]
+    assert Customer.objects.count() == 1
+    assert_consistent()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_lock_both_make_one(staff, resource, monkeypatch):
+    monkeypatch.setattr(locks, "addresses", lambda *_: None)
+
+    outcomes = two_desks(resource, staff, (desk, "_known"))
+
+    assert lost(outcomes) == []
+    assert Customer.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_desks_at_once_make_one_customer(staff, resource):
+    slots = [f.make_slot(resource, starts_at=f.soon(50 + n)) for n in range(6)]
+    said = [("ada@example.com", ADA[2]), ("ada@example.com", ""), ("", ADA[2])] * 2
+
+    outcomes = race(
+        *[
+            lambda s=s, e=e, p=p: book_for(staff, desk.NewCustomer("Ada", e, p), s)
+            for s, (e, p) in zip(slots, said, strict=True)
+        ]
+    )
+
+    assert {type(e) for e in lost(outcomes)} <= {CustomerKnown}
+    assert Customer.objects.filter(email="ada@example.com").count() <= 1
+    assert Customer.objects.filter(phone=ADA[2].replace(" ", "")).count() <= 1
+    assert_consistent()
 
 
 # The rules, and what goes beyond them

@@ -29,14 +29,14 @@ from audit.errors import DomainError, IdempotencyInProgress, IdempotencyKeyReuse
 from audit.idempotency import Answer
 from bookings.admin import show as show_bookings
 from bookings.admin.base import person
-from bookings.errors import TooFarAhead, TooManyBookings, TooSoon
+from bookings.errors import CustomerKnown, TooFarAhead, TooManyBookings, TooSoon
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may, organizations_with
 from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped
-from config.admin.calendar.book_form import KNOWN, BookForm
+from config.admin.calendar.book_form import KNOWN, NEW, NOBODY, BookForm, ids_in
 from config.admin.calendar.people import MOST, search
 from config.admin.calendar.picker import pick
 from payments.lifecycle import PaymentMethod
@@ -56,6 +56,8 @@ SENT = (
     "name",
     "email",
     "phone",
+    "same",
+    "shown",
     "units",
     "method",
     "note",
@@ -189,7 +191,7 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
         IdempotencyInProgress, IdempotencyKeyReused: see :func:`audit.idempotency.run`.
         DomainError: what a key does not keep.
     """
-    customer = said["known"] if said["who"] == KNOWN else _new(said)
+    customer = said.get("known") or _new(said)
 
     def execute() -> Answer:
         made = desk.book_for(
@@ -221,7 +223,9 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
 
 
 def _new(said: dict[str, Any]) -> desk.NewCustomer:
-    return desk.NewCustomer(said["name"], said["email"], str(said["phone"] or ""))
+    none_of = ids_in(said["shown"]) if said["same"] == NOBODY else ()
+    phone = str(said["phone"] or "")
+    return desk.NewCustomer(said["name"], said["email"], phone, frozenset(none_of))
 
 
 def _done(booking: Booking, made: CartTransaction) -> str:
@@ -248,6 +252,11 @@ def _refused(at: Desk, error: DomainError) -> str:
             "resource": at.resource.name,
             "why": error.detail,
         }
+    if isinstance(error, CustomerKnown):
+        return _(
+            "Not booked yet: somebody with this e-mail address or phone number is a customer"
+            " already. Say below whether it is them."
+        )
     return error.detail
 
 
@@ -293,6 +302,7 @@ def _show(
         chosen=at.chosen,
     )
     people = _people(at, typed)
+    same = _same(at, typed)
     if len(people) == 1 and not form.is_bound:
         typed = typed | {"customer": str(people[0].pk)}
     return TemplateResponse(
@@ -310,6 +320,9 @@ def _show(
             "picker": picker,
             "people": people[:MOST],
             "more_people": len(people) > MOST,
+            "same": same,
+            "nobody": NOBODY,
+            "shown": ",".join(str(one.pk) for one in same),
             "may_go_beyond": at.may_go_beyond,
             "may_add": at.may_add,
             "back_url": f"{reverse('admin:calendar')}?day={day.isoformat()}",
@@ -332,6 +345,16 @@ def _people(at: Desk, typed: dict[str, str]) -> list[Customer]:
     if chosen and chosen not in [c.pk for c in found]:
         found = [*at.customers.filter(pk=chosen), *found]
     return found
+
+
+def _same(at: Desk, typed: dict[str, str]) -> list[Customer]:
+    """Whom somebody new may be: customers with the same address or number."""
+    if typed.get("who") != NEW or not at.may_add:
+        return []
+    clean = {name: typed.get(name, "").replace("\0", "") for name in ("name", "email", "phone")}
+    new = desk.NewCustomer(clean["name"] or "?", clean["email"], clean["phone"])
+    found = desk.known(at.organization, new)
+    return list(at.customers.filter(pk__in=[one.pk for one in found]).order_by("name", "pk"))
 
 
 def _headline(at: Desk) -> str:

@@ -18,6 +18,18 @@ from config.admin.calendar.wanted import WantedField
 from payments.services.checkout import LONGEST_NOTE
 
 KNOWN, NEW = "known", "new"
+NOBODY = "nobody"  # of those who have the same address or number
+
+
+def ids_in(text: str) -> list[uuid.UUID]:
+    """The ids in a text that a page of ours wrote; none of what is no id."""
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(uuid.UUID(part))
+        except ValueError:
+            continue
+    return found
 
 
 class BookForm(forms.Form):
@@ -44,6 +56,8 @@ class BookForm(forms.Form):
             "invalid": gettext_lazy("Write the number with its country: +49 151 23456789.")
         },
     )
+    same = forms.CharField(required=False, max_length=36)
+    shown = forms.CharField(required=False, max_length=4_000)
     units = forms.IntegerField(min_value=1, max_value=100_000)
     method = forms.ChoiceField()
     note = forms.CharField(required=False, max_length=LONGEST_NOTE)
@@ -73,7 +87,9 @@ class BookForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
-        if said.get("who") == NEW:
+        if said.get("who") == NEW and said.get("same") not in (None, "", NOBODY):
+            self._clean_same(said)
+        elif said.get("who") == NEW:
             self._clean_new(said)
         elif said.get("who") == KNOWN:
             self._clean_known(said)
@@ -92,6 +108,13 @@ class BookForm(forms.Form):
         said["known"] = self.customers.filter(pk=wanted).first()
         if said["known"] is None:
             self.add_error("customer", _("This customer is not there any more. Search again."))
+
+    def _clean_same(self, said: dict[str, Any]) -> None:
+        """Somebody new turned out to be one of those with the same address or number."""
+        wanted = next(iter(ids_in(said["same"])), None)
+        said["known"] = self.customers.filter(pk=wanted).first() if wanted else None
+        if said["known"] is None:
+            self.add_error("same", _("This customer is not there any more. Say who it is."))
 
     def _clean_new(self, said: dict[str, Any]) -> None:
         if not said.get("name"):

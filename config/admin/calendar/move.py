@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -15,7 +15,7 @@ from django.contrib.admin import site
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -35,14 +35,13 @@ from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped
 from config.admin.calendar.picker import pick, resources_by_nearness
+from config.admin.calendar.rights import answers_to, booking_of, what_may
 from config.admin.calendar.wanted import WantedField
 from payments.admin import show
 from payments.errors import PriceDiffers
 from payments.models import CartItem
 from payments.services import reschedule as money
 
-CHANGE_BOOKING = "bookings.change_booking"
-PROPOSE_TIME = "bookings.propose_booking"
 MOVE, PROPOSE, WITHDRAW = "move", "propose", "withdraw"
 
 
@@ -66,7 +65,7 @@ class MoveForm(WithdrawForm):
 def page(request: HttpRequest, booking_id: uuid.UUID) -> HttpResponse:
     """Choose a time; with ``step=move`` or ``step=propose`` it is done."""
     now = timezone.now()
-    booking = _booking(request, booking_id)
+    booking = booking_of(request, booking_id)
     step = request.POST.get("step")
     may_do = what_may(person(request), booking.organization_id)
     if not any(may_do) or (step == MOVE and not may_do.move):
@@ -104,7 +103,7 @@ def page(request: HttpRequest, booking_id: uuid.UUID) -> HttpResponse:
         else:
             messages.success(request, words)
             return _to_booking(booking)
-    return _show(request, _booking(request, booking_id), form, now=now)
+    return _show(request, booking_of(request, booking_id), form, now=now)
 
 
 def _do(
@@ -162,34 +161,6 @@ def _to_booking(booking: Booking) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:bookings_booking_change", args=[booking.pk]))
 
 
-class MayDo(NamedTuple):
-    """What somebody may do with the bookings they see in an organisation."""
-
-    move: bool
-    propose: bool
-
-
-def what_may(user: User, organization_id: uuid.UUID) -> MayDo:
-    return MayDo(
-        move=may(user, CHANGE_BOOKING, organization_id),
-        propose=may(user, PROPOSE_TIME, organization_id),
-    )
-
-
-def _booking(request: HttpRequest, booking_id: uuid.UUID) -> Booking:
-    """The booking, with its slot, resource and customer.
-
-    Raises:
-        Http404: it is not there, or not this person's to see.
-    """
-    rows: QuerySet[Booking] = site._registry[Booking].get_queryset(request)
-    found = rows.select_related("slot__resource__organization", "customer").filter(pk=booking_id)
-    booking = found.first()
-    if booking is None:
-        raise Http404
-    return booking
-
-
 def _show(
     request: HttpRequest, booking: Booking, form: forms.Form, *, now: datetime
 ) -> HttpResponse:
@@ -245,6 +216,7 @@ def _show(
             "answer_until": show_bookings.when(proposal.expires_at) if proposal else "",
             "may_propose": may_do.propose and BOOKING.allows("propose", booking.status),
             "may_withdraw": may_do.propose and proposal is not None,
+            "answers": answers_to(request, booking) if proposal else [],
         },
     )
 

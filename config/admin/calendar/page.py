@@ -34,7 +34,7 @@ from config.admin.calendar import blocks
 from config.admin.calendar.asked import DAY, WEEK, Asked
 from config.admin.calendar.axis import Axis, Day
 from config.admin.calendar.blocks import May
-from config.admin.calendar.move import what_may
+from config.admin.calendar.rights import what_may
 from payments.services import desk
 
 LONG_DAY = "l, j F Y"

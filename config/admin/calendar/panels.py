@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from bookings import selectors
+from bookings.admin import show
 from bookings.admin.base import person
 from bookings.admin.bookings import BookingAdmin
 from bookings.admin.slots import SlotAdmin
@@ -16,7 +18,7 @@ from bookings.lifecycle import BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from bookings.permissions import may
 from bookings.services.reschedule import MOVABLE
-from config.admin.calendar.move import what_may
+from config.admin.calendar.rights import answers_to, what_may
 from payments.services import desk
 
 TEMPLATE = "admin/calendar/_panel.html"
@@ -33,6 +35,21 @@ def move_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dict[s
         "url": reverse("admin:calendar_move", args=[booking.pk]),
         "text": _("See the proposed time") if proposed else _("Move or propose another time"),
         "icon": "event_repeat",
+        "more": answers_to(request, booking) if proposed else [],
+        "words": _proposed(booking) if proposed else "",
+    }
+
+
+def _proposed(booking: Booking) -> str:
+    """Which time is proposed, and until when there may be an answer."""
+    proposal = selectors.open_proposal(booking)
+    if proposal is None:
+        return ""
+    slot = proposal.stand_in.slot
+    return _("Proposed: %(resource)s, %(time)s. Both times are held until %(until)s.") % {
+        "resource": slot.resource.name,
+        "time": show.slot_time(slot),
+        "until": show.when(proposal.expires_at),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db.models import QuerySet
 from django.utils.dateformat import format as date_format
@@ -63,6 +64,15 @@ class Picker:
         return any(choice.fits for choice in self.choices)
 
 
+class Wish(NamedTuple):
+    """For how many a time is looked for, and what is known already; see :func:`pick`."""
+
+    units: int
+    chosen: uuid.UUID | FreeTime | None
+    leaving: Slot | None
+    paid: Decimal | None
+
+
 def pick(
     slots: QuerySet[Slot],
     *,
@@ -86,14 +96,14 @@ def pick(
     """
     zone = zoneinfo.ZoneInfo(resource.time_zone)
     span = Day.of(day, zone)
-    common = {"units": units, "chosen": chosen, "leaving": leaving, "paid": paid}
+    wish = Wish(units=units, chosen=chosen, leaving=leaving, paid=paid)
     lengths: list[int] = []
     if resource.mode == Resource.Mode.FREE_TIMES:
         lengths = free_times.lengths_of(resource)
         minutes = minutes if minutes in lengths else next(iter(lengths), 0)
-        choices = _free_choices(resource, span, minutes, zone=zone, now=now, **common)
+        choices = _free_choices(resource, span, minutes, wish, zone=zone, now=now)
     else:
-        choices = _slot_choices(slots, resource, span, zone=zone, now=now, **common)
+        choices = _slot_choices(slots, resource, span, wish, zone=zone, now=now)
     return Picker(
         resource=resource,
         day=day,
@@ -109,37 +119,29 @@ def _slot_choices(
     slots: QuerySet[Slot],
     resource: Resource,
     span: Day,
+    wish: Wish,
     *,
     zone: zoneinfo.ZoneInfo,
-    units: int,
     now: datetime,
-    chosen: uuid.UUID | FreeTime | None,
-    leaving: Slot | None,
-    paid: Decimal | None,
 ) -> list[Choice]:
     found = slots_of_day(slots, resource=resource, start=span.start, end=span.end, now=now)
-    found = [slot for slot in found if leaving is None or slot.pk != leaving.pk]
+    found = [slot for slot in found if wish.leaving is None or slot.pk != wish.leaving.pk]
     left = selectors.availability(found, now=now)
-    prices = quotes(found, units)
-    return [
-        _choice(slot, left[slot.pk], prices[slot.pk], zone, units, chosen, leaving, paid)
-        for slot in found
-    ]
+    prices = quotes(found, wish.units)
+    return [_choice(slot, left[slot.pk], prices[slot.pk], zone, wish) for slot in found]
 
 
 def _free_choices(
     resource: Resource,
     span: Day,
     minutes: int,
+    wish: Wish,
     *,
     zone: zoneinfo.ZoneInfo,
-    units: int,
     now: datetime,
-    chosen: uuid.UUID | FreeTime | None,
-    leaving: Slot | None,
-    paid: Decimal | None,
 ) -> list[Choice]:
     """The starts that are free for so long; the slot of each is only thought of."""
+    leaving, paid = wish.leaving, wish.paid
     length = timedelta(minutes=minutes)
     starts = (
         free_times.starts_for_staff(
@@ -154,13 +156,13 @@ def _free_choices(
         else []
     )
     found = [
-        Slot.at(resource, start, start + length, max_bookings=1, max_units=units)
+        Slot.at(resource, start, start + length, max_bookings=1, max_units=wish.units)
         for start in starts
     ]
     if leaving and leaving.resource_id == resource.pk:
         own = (leaving.starts_at, leaving.ends_at)
         found = [slot for slot in found if (slot.starts_at, slot.ends_at) != own]
-    prices = quotes(found, units)
+    prices = quotes(found, wish.units)
     choices = []
     for slot in found:
         price = prices[slot.pk]
@@ -177,7 +179,7 @@ def _free_choices(
                 price=_price(price),
                 amount=price.amount,
                 difference=difference(price, paid) if paid is not None else "",
-                is_chosen=free == chosen,
+                is_chosen=free == wish.chosen,
             )
         )
     return choices
@@ -188,11 +190,9 @@ def _choice(
     left: Availability,
     price: Quote,
     zone: zoneinfo.ZoneInfo,
-    units: int,
-    chosen: uuid.UUID | FreeTime | None,
-    leaving: Slot | None,
-    paid: Decimal | None,
+    wish: Wish,
 ) -> Choice:
+    units, leaving, paid = wish.units, wish.leaving, wish.paid
     # An exclusive resource that only this booking takes is free for it at a time beside.
     own = leaving is not None and _may_be_in_its_own_way(slot, leaving)
     fits = (left.bookings > 0 and left.units >= units) or (own and left.bookings == 0)
@@ -213,7 +213,7 @@ def _choice(
         price=_price(price),
         amount=price.amount,
         difference=difference(price, paid) if paid is not None else "",
-        is_chosen=slot.pk == chosen,
+        is_chosen=slot.pk == wish.chosen,
     )
 
 

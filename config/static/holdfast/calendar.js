@@ -52,6 +52,12 @@
         const help = document.querySelector("[data-hf-gap-help]");
         if (help && !PHONE.matches) help.hidden = false;
 
+        function after(text, minutes) {
+            const [hour, minute] = text.split(":").map(Number);
+            const end = (hour * 60 + minute + minutes) % 1440;
+            return String(Math.floor(end / 60)).padStart(2, "0") + ":" + String(end % 60).padStart(2, "0");
+        }
+
         function gap(link) {
             const clock = link.dataset.clock.split(" ");
             const lengths = link.dataset.lengths.split(" ").map(Number);
@@ -75,7 +81,7 @@
                 if (!fit.includes(length)) length = fit[fit.length - 1];
                 const at = new Date(first + start * step * 60000).toISOString().slice(0, 19) + "Z";
                 link.href = base + "/" + at + "/" + length;
-                const words = clock[start] + " · " + length + " min";
+                const words = clock[start] + "–" + after(clock[start], length);
                 const pixels = link.clientHeight / total;
                 mark.hidden = false;
                 mark.textContent = words;
@@ -197,6 +203,11 @@
             }
         });
         show();
+        const chosen = form.querySelector(".hf-pick-times :checked");
+        if (chosen) {
+            const list = chosen.closest(".hf-pick-times");
+            list.scrollTop = chosen.parentElement.offsetTop - list.clientHeight / 3;
+        }
     }
 
     document.addEventListener("DOMContentLoaded", function () {
