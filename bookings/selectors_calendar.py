@@ -90,6 +90,8 @@ def sittings(
         .order_by("starts_at", "ends_at", "pk")[: MOST_SLOTS + 1]
     )
     cut, found = len(found) > MOST_SLOTS, found[:MOST_SLOTS]
+    for slot in found:  # before anything asks for it
+        slot.resource = by_id[slot.resource_id]
     made = {slot.pk: Sitting(slot) for slot in found}
     for booking in _people(bookings, list(made), now=now):
         sitting = made[booking.slot_id]
@@ -108,7 +110,6 @@ def sittings(
         made[slot_id].left = left
     by_resource: dict[uuid.UUID, list[Sitting]] = defaultdict(list)
     for slot in found:
-        slot.resource = by_id[slot.resource_id]
         sitting = made[slot.pk]
         # What nobody sits in concerns nobody, if it is not offered by itself.
         is_own = slot.status != SlotStatus.LEGACY and slot.source != Slot.Source.FREE
