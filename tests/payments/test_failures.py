@@ -505,7 +505,8 @@ def connected(signal):
         signal.disconnect(dispatch_uid="broken")
 
 
-MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, moving)]
+MOVED = (moving, moving_to_a_free_time)
+MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, *MOVED)]
 FREEING = [
     cancelling_a_series,
     adding_to_the_cart,
@@ -514,7 +515,7 @@ FREEING = [
     cancelling,
     cancelling_the_last_booking,
     sweeping_holds,
-    moving,
+    *MOVED,
     accepting_a_proposal,
     declining_a_proposal,
     withdrawing_a_proposal,
@@ -527,7 +528,7 @@ FREEING = [
     ("signal", "prepare"),
     [("bookings_moved", p) for p in MOVING]
     + [("seats_released", p) for p in FREEING]
-    + [("bookings_rescheduled", p) for p in (moving, accepting_a_proposal)],
+    + [("bookings_rescheduled", p) for p in (*MOVED, accepting_a_proposal)],
     ids=lambda p: getattr(p, "__name__", p),
 )
 def test_a_receiver_that_fails_undoes_all_of_it(signal, prepare):

@@ -33,7 +33,7 @@ from config.admin.calendar import asked as asking
 from config.admin.calendar import blocks
 from config.admin.calendar.asked import DAY, WEEK, Asked
 from config.admin.calendar.axis import Axis, Day
-from config.admin.calendar.blocks import May
+from config.admin.calendar.blocks import Block, May
 from config.admin.calendar.rights import what_may
 from payments.services import desk
 
@@ -135,31 +135,18 @@ def _grid(
     axis = Axis(days, zone, spans)
     columns = []
     for resource in shown:
+        of_resource = (
+            found.by_resource.get(resource.pk, []),
+            others.get(resource.pk, []),
+            [(resource, opening) for opening in open_at.get(resource.pk, [])],
+        )
         for day in days:
-            made = blocks.column(
-                found.by_resource.get(resource.pk, []),
-                others.get(resource.pk, []),
-                [(resource, opening) for opening in open_at.get(resource.pk, [])],
-                day=day,
-                axis=axis,
-                scale=scale,
-                now=now,
-                may=may,
-            )
+            made = blocks.column(*of_resource, day=day, axis=axis, scale=scale, now=now, may=may)
+            shut = closed.get((resource.pk, day.day), "")
             columns.append(
                 _column(asked, resource, day, zone)
-                | {
-                    "blocks": made,
-                    "is_over": bool(made) and all(b.state == "over" and not b.people for b in made),
-                    "closed": closed.get((resource.pk, day.day), ""),
-                    "missing": [
-                        f"{blocks.at(top)} {blocks.long(bottom - top)}"
-                        for top, bottom in axis.missing(day)
-                    ],
-                    "now": blocks.at(axis.top(now))
-                    if day.start <= now < day.end and axis.shows(now)
-                    else "",
-                }
+                | {"closed": shut}
+                | _body(made, day=day, axis=axis, now=now)
             )
     # Not where something from the day before ends.
     begins = [
@@ -185,6 +172,18 @@ def _grid(
             if d.hours != 24
         ],
         "now": now,
+    }
+
+
+def _body(made: list[Block], *, day: Day, axis: Axis, now: datetime) -> dict[str, Any]:
+    """What stands in a column."""
+    return {
+        "blocks": made,
+        "is_over": bool(made) and all(b.state == "over" and not b.people for b in made),
+        "missing": [
+            f"{blocks.at(top)} {blocks.long(bottom - top)}" for top, bottom in axis.missing(day)
+        ],
+        "now": blocks.at(axis.top(now)) if day.start <= now < day.end and axis.shows(now) else "",
     }
 
 

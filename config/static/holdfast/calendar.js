@@ -69,6 +69,7 @@
             let start = 0;
             let length = lengths[0];
             let from = null; // where drawing began
+            if (help) link.setAttribute("aria-describedby", help.id);
 
             function fitting() {
                 return lengths.filter(function (one) {
