@@ -66,7 +66,12 @@ def _empty_tables(self: TransactionTestCase | None) -> None:
     no foreign key acts meanwhile, except those of the trail, which refuse everybody: the function
     that refuses is relaxed and put back within the transaction that empties, so that no other
     session ever sees it relaxed.
+
+    Whoever leaves a limit or another setting on the connection is named here, and not by a test
+    that comes later and is stopped by it.
     """
+    from tests.faults import settings_left
+
     connection = connections["default"]
     tables = sorted(set(connection.introspection.table_names()) - KEPT)
     with connection.cursor() as cursor:
@@ -81,6 +86,8 @@ def _empty_tables(self: TransactionTestCase | None) -> None:
             + "".join(f'DELETE FROM "{table}";' for table in used)
             + f"{refuse}; COMMIT;"
         )
+    left = settings_left()
+    assert not left, f"this test left settings on its connection: {left}"
 
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
 
 from payments.models.proof import proof_storage
 
@@ -67,6 +68,42 @@ def other_session(*, autocommit: bool = True) -> Iterator[psycopg.Connection[Any
     }
     with psycopg.connect(**parameters, autocommit=autocommit) as session:
         yield session
+
+
+@contextmanager
+def limited(setting: str, milliseconds: int) -> Iterator[None]:
+    """A limit on what the transactions of this thread's connection wait for.
+
+    Never longer than the transaction it is in: a limit of the session would stay on a connection
+    whose test failed, and stop whatever comes next on it.
+    """
+
+    def limit(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        session = connection.connection
+        failed = session.info.transaction_status == TransactionStatus.INERROR
+        if connection.in_atomic_block and not failed:
+            session.execute(f"SET LOCAL {setting} = {milliseconds}")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(limit):
+        yield
+
+
+def settings_left() -> dict[str, str]:
+    """What somebody set on this thread's connection and did not take back; it is taken back.
+
+    The pool gives a connection to the next one as it is. What Django sets on each, and what
+    belongs to the transaction, does not count.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, setting FROM pg_settings WHERE source = 'session'"
+            " AND name <> 'TimeZone' AND name NOT LIKE 'transaction\\_%'"
+        )
+        left = dict(cursor.fetchall())
+        for name in left:
+            cursor.execute(f'RESET "{name}"')
+    return left
 
 
 def at_commit(monkeypatch: pytest.MonkeyPatch, strike: Callable[[], None], *, after: bool) -> None:

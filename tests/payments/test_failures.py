@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from audit.context import Actor
@@ -30,7 +30,16 @@ from payments.models.proof import proof_storage
 from payments.services import carts, checkout, decisions, desk, proofs, reschedule, series
 from tests import factories as f
 from tests.api.client import Client
-from tests.faults import at_commit, cut_connection, other_session, proofs_in, raising, striking
+from tests.faults import (
+    at_commit,
+    cut_connection,
+    limited,
+    other_session,
+    proofs_in,
+    raising,
+    settings_left,
+    striking,
+)
 from tests.invariants import assert_consistent, everything
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -584,14 +593,9 @@ def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, li
     with other_session(autocommit=False) as other:
         for table in ("payments_cart", "bookings_booking", "bookings_slot"):
             other.execute(f"SELECT 1 FROM {table} FOR UPDATE")
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET {limit.setting} = 60")
 
-        with pytest.raises(OperationalError, match=limit.words):
+        with limited(limit.setting, 60), pytest.raises(OperationalError, match=limit.words):
             act()
-
-        with connection.cursor() as cursor:
-            cursor.execute(f"RESET {limit.setting}")
 
     assert state() == before
     act()
@@ -605,13 +609,9 @@ def test_over_http_a_database_that_is_too_slow_is_a_503_that_changed_nothing():
     before = state()
     with other_session(autocommit=False) as other:
         other.execute("SELECT 1 FROM bookings_booking FOR UPDATE")
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = 60")
 
-        answer = staff.post(f"transactions/{transaction.pk}/approve/")
-
-        with connection.cursor() as cursor:
-            cursor.execute("RESET lock_timeout")
+        with limited("lock_timeout", 60):
+            answer = staff.post(f"transactions/{transaction.pk}/approve/")
 
     assert answer.problem() == (503, "unavailable")
     assert answer.headers["Retry-After"]
@@ -620,10 +620,34 @@ def test_over_http_a_database_that_is_too_slow_is_a_503_that_changed_nothing():
 
 
 def test_every_connection_has_limits_on_how_long_it_waits():
+    for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        assert shown(setting) not in ("0", "")
+
+
+def test_a_limit_of_a_test_ends_with_it_whatever_happens_in_it():
+    with suppress(Broken), limited("statement_timeout", 60), transaction.atomic():
+        assert shown("statement_timeout") == "60ms"
+        raise Broken
+
+    assert shown("statement_timeout") != "60ms"
+    assert settings_left() == {}
+
+
+def test_a_setting_left_on_a_connection_is_named_and_taken_back():
+    before = shown("lock_timeout")
     with connection.cursor() as cursor:
-        for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            cursor.execute(f"SHOW {setting}")
-            assert cursor.fetchone()[0] not in ("0", "")
+        cursor.execute("SET lock_timeout = 60")
+
+    assert settings_left() == {"lock_timeout": "60"}
+
+    assert shown("lock_timeout") == before
+    assert settings_left() == {}
+
+
+def shown(setting):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {setting}")
+        return cursor.fetchone()[0]
 
 
 # A broken disk
