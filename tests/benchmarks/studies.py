@@ -127,7 +127,7 @@ def month(system: System, world: World, *, quick: bool) -> Study:
     """One month of one resource and of many, with more and more bookings in the tables."""
     study = Study(
         "Availability of a month, by the number of bookings in the database",
-        ("bookings", "what", "slots", "ms", "µs per slot", "statements"),
+        ("bookings", "what", "slots", "ms, median", "ms, fastest", "µs per slot", "statements"),
     )
     with seeding():
         few = [_court(world, 100 + n, days=40) for n in range(5 if quick else RESOURCES)]
@@ -163,9 +163,11 @@ def month(system: System, world: World, *, quick: bool) -> Study:
         for name, (path, courts) in asked.items():
             slots = _slots_between(courts, since, until)
             slots = min(slots, 500) if "first" in name else slots
-            ms = _median_ms(system, base(world) + path, token)
+            times = _times(system, base(world) + path, token)
             counted = _statements(base(world) + path, token)
-            costs[name].append(ms * 1000 / slots)
+            ms, fastest = statistics.median(times) * 1000, times[0] * 1000
+            # The fastest, as what others do on the machine in one of the levels is not its size.
+            costs[name].append(fastest * 1000 / slots)
             statements[name].add(counted)
             study.rows.append(
                 (
@@ -173,7 +175,8 @@ def month(system: System, world: World, *, quick: bool) -> Study:
                     name,
                     f"{slots:,}",
                     f"{ms:.1f}",
-                    f"{ms * 1000 / slots:.1f}",
+                    f"{fastest:.1f}",
+                    f"{fastest * 1000 / slots:.1f}",
                     str(counted),
                 )
             )
@@ -382,6 +385,8 @@ def _drive(
             "SELECT s.id FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id"
             " WHERE s.resource_id = ANY(%s) AND s.taken_bookings = 0 AND s.status = 'open'"
             " AND s.starts_at > now() + interval '1 day'"
+            # Slots are made up to the end of a day, but bookings taken up to this hour of it.
+            " AND s.starts_at < now() + (r.horizon_days - 1) * interval '1 day'"
             " AND extract(hour FROM timezone(r.time_zone, s.starts_at)) < 15"
             " ORDER BY random() LIMIT %s",
             [[r.pk for r in resources], int(seconds * 500)],
@@ -470,7 +475,8 @@ def _waits(seconds: Sequence[float]) -> str:
     return "median {:.0f} ms, p99 {:.0f} ms, longest {:.0f} ms".format(*(s * 1000 for s in shown))
 
 
-def _median_ms(system: System, path: str, token: str) -> float:
+def _times(system: System, path: str, token: str) -> list[float]:
+    """How long each of some requests took, one after the other, in seconds and in order."""
     times = []
     with httpx.Client(
         base_url=f"http://{system.host}:{system.port}",
@@ -483,7 +489,7 @@ def _median_ms(system: System, path: str, token: str) -> float:
             answer = client.get(path)
             times.append(time.perf_counter() - began)
             assert answer.status_code == 200, answer.text
-    return statistics.median(times) * 1000
+    return sorted(times)
 
 
 def _statements(path: str, token: str) -> int:
