@@ -27,7 +27,10 @@ class ResourceTaken(DomainError):
     """This is already taken at that time by another booking."""
 
     code = "resource_taken"
-    constraints = ("bookings_occupancy_never_overlaps",)
+    constraints = (
+        "bookings_occupancy_never_overlaps",
+        "bookings_slot_picked_is_in_its_pools",  # it left the pool at that moment
+    )
 
 
 class HoldExpired(DomainError):
@@ -112,6 +115,7 @@ class DoesNotFit(DomainError):
     constraints = (
         "bookings_resourcepart_fits",
         "bookings_poolmember_is_single",
+        "bookings_poolmember_stays_while_picked",
         "bookings_poolneed_fits",
         "bookings_slot_matches_its_resource",
         "bookings_slot_of_exclusive_takes_one",

@@ -9,14 +9,15 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from bookings.admin.base import AuditedForm, OwnOrganizationFilter, ScopedModelAdmin, person
-from bookings.admin.show import link_to
-from bookings.models import Pool, PoolMember, PoolNeed, Resource
+from bookings.admin.show import link_to, slot_time
+from bookings.models import Pool, PoolMember, PoolNeed, Resource, Slot
 from bookings.permissions import may
 
 
@@ -59,7 +60,40 @@ class PoolForm(AuditedForm):
         if needed and "resources" in cleaned and not cleaned["resources"]:
             text = gettext("Some resources need one out of this pool, so it cannot be empty.")
             raise ValidationError({"resources": text})
+        if self.instance.pk and "resources" in cleaned:
+            self._check_picked(cleaned["resources"])
         return cleaned
+
+    def _check_picked(self, wanted: QuerySet[Resource]) -> None:
+        """What people to come were given stays in; the database says the same."""
+        pool = self.instance
+        for resource in Resource.objects.filter(
+            pk__in=pool.members.exclude(resource__in=wanted).values("resource")
+        ):
+            first = _first_that_picked(resource, pool)
+            if first is not None:
+                text = gettext(
+                    "%(resource)s was given to people who are still to come, first to those in"
+                    " %(slot)s, %(time)s. Move them first; or make it inactive, so that nobody new"
+                    " gets it."
+                )
+                words = {"resource": resource, "slot": first.resource, "time": slot_time(first)}
+                raise ValidationError({"resources": text % words})
+
+
+def _first_that_picked(resource: Resource, pool: Pool) -> Slot | None:
+    """The next slot whose people were given a resource out of a pool."""
+    slots = Slot.objects.filter(
+        organization=pool.organization_id,
+        ends_at__gt=timezone.now(),
+        taken_bookings__gt=0,
+        pools__contains=[pool.pk],
+        picked__contains=[resource.number],
+    )
+    for slot in slots.select_related("resource").order_by("starts_at").iterator():
+        if slot.picked[slot.pools.index(pool.pk)] == resource.number:
+            return slot
+    return None
 
 
 @admin.register(Pool)

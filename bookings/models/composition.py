@@ -9,7 +9,45 @@ from audit.history import Trail
 from audit.ids import uuid7
 from bookings.models.organization import Organization
 from bookings.models.resource import Resource
-from bookings.triggers import keep_composition
+from bookings.triggers import keep_composition, stay_in_organization
+
+_SINGLE = """
+    PERFORM 1 FROM bookings_resource
+    WHERE id IN (SELECT resource_id FROM new_rows) ORDER BY id FOR SHARE;
+    IF EXISTS (
+        SELECT 1 FROM new_rows n JOIN bookings_pool p ON p.id = n.pool_id
+        JOIN bookings_resource r ON r.id = n.resource_id
+        WHERE NOT r.exclusive OR r.parts <> '{}' OR r.pools <> '{}'
+           OR r.organization_id <> p.organization_id
+    ) THEN
+        RAISE EXCEPTION 'a pool takes single, exclusive resources' USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_poolmember_is_single';
+    END IF;
+    RETURN NULL;
+"""
+
+# What was picked for people who are still to come stays in the pool it was picked out of. Whoever
+# picks it at the same time holds a lock on the row (see Slot), which this statement waited for.
+_KEEP_PICKED = """
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.pool_id = OLD.pool_id AND NEW.resource_id = OLD.resource_id THEN RETURN NEW; END IF;
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM bookings_resource r
+        JOIN bookings_occupancy o
+          ON int8range(o.resource_number, o.resource_number, '[]')
+             = int8range(r.number, r.number, '[]')
+         AND o.period && tstzrange(now(), NULL)
+        JOIN bookings_slot s ON s.id = o.slot_id
+        WHERE r.id = OLD.resource_id AND s.taken_bookings > 0 AND s.ends_at > now()
+          AND s.picked[array_position(s.pools, OLD.pool_id)] = r.number
+    ) THEN
+        RAISE EXCEPTION 'people to come have what membership % lets them have', OLD.id USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_poolmember_stays_while_picked';
+    END IF;
+    IF TG_OP = 'UPDATE' THEN RETURN NEW; END IF;
+    RETURN OLD;
+"""
 
 
 class ResourcePart(models.Model):
@@ -65,6 +103,7 @@ class Pool(models.Model):
                 fields=["organization", "name"], name="bookings_pool_name_is_unique"
             )
         ]
+        triggers = [stay_in_organization("bookings_pool", "organization")]
 
     def __str__(self) -> str:
         return self.name
@@ -96,22 +135,22 @@ class PoolMember(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 referencing=pgtrigger.Referencing(new="new_rows"),
-                func="""
-                    PERFORM 1 FROM bookings_resource
-                    WHERE id IN (SELECT resource_id FROM new_rows) ORDER BY id FOR SHARE;
-                    IF EXISTS (
-                        SELECT 1 FROM new_rows n JOIN bookings_pool p ON p.id = n.pool_id
-                        JOIN bookings_resource r ON r.id = n.resource_id
-                        WHERE NOT r.exclusive OR r.parts <> '{}' OR r.pools <> '{}'
-                           OR r.organization_id <> p.organization_id
-                    ) THEN
-                        RAISE EXCEPTION 'a pool takes single, exclusive resources' USING
-                            ERRCODE = 'check_violation',
-                            CONSTRAINT = 'bookings_poolmember_is_single';
-                    END IF;
-                    RETURN NULL;
-                """,
-            )
+                func=_SINGLE,
+            ),
+            pgtrigger.Trigger(
+                name="fit_update",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                referencing=pgtrigger.Referencing(new="new_rows"),
+                func=_SINGLE,
+            ),
+            pgtrigger.Trigger(
+                name="keep_picked",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=_KEEP_PICKED,
+            ),
         ]
 
     def __str__(self) -> str:

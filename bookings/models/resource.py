@@ -13,6 +13,11 @@ from audit.history import Trail
 from audit.ids import uuid7
 from bookings.models.organization import Organization, validate_time_zone
 
+_NOT_BY_HAND = """
+    RAISE EXCEPTION 'the parts and pools of resource % are those of its links', NEW.id USING
+        ERRCODE = 'check_violation', CONSTRAINT = 'bookings_resource_takes_what_its_links_say';
+"""
+
 
 class Resource(models.Model):
     """Something that slots are offered for.
@@ -23,7 +28,8 @@ class Resource(models.Model):
 
     ``parts`` and ``pools`` say what else its people take: the numbers of the exclusive
     resources it is made of, and the pools of each of which it needs one. Triggers on
-    :class:`ResourcePart` and :class:`PoolNeed` keep them, through any number of levels.
+    :class:`ResourcePart` and :class:`PoolNeed` keep them, through any number of levels; nothing
+    else may.
     """
 
     class Kind(models.TextChoices):
@@ -174,14 +180,42 @@ class Resource(models.Model):
                 func="""
                     IF EXISTS (SELECT 1 FROM bookings_slot WHERE resource_id = OLD.id)
                        OR EXISTS (SELECT 1 FROM bookings_resourcepart WHERE part_id = OLD.id)
-                       OR EXISTS (SELECT 1 FROM bookings_poolmember WHERE resource_id = OLD.id) THEN
+                       OR EXISTS (SELECT 1 FROM bookings_poolmember WHERE resource_id = OLD.id)
+                       OR NEW.organization_id <> OLD.organization_id
+                          AND (OLD.parts <> '{}' OR OLD.pools <> '{}') THEN
                         RAISE EXCEPTION 'resource % has slots', OLD.id USING
                             ERRCODE = 'check_violation',
                             CONSTRAINT = 'bookings_resource_with_slots_keeps_its_kind';
                     END IF;
                     RETURN NEW;
                 """,
-            )
+            ),
+            pgtrigger.Trigger(
+                name="begin_single",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.parts <> '{}' OR NEW.pools <> '{}'"),
+                func=_NOT_BY_HAND,
+            ),
+            pgtrigger.Trigger(
+                name="follow_links",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("parts", "pools"),
+                # Deeper down it is a trigger on the links that writes.
+                func=f"IF pg_trigger_depth() < 2 THEN {_NOT_BY_HAND} END IF; RETURN NEW;",
+            ),
+            pgtrigger.Trigger(
+                name="keep_number",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("number"),
+                func="""
+                    RAISE EXCEPTION 'what takes resource % knows it by its number', OLD.id USING
+                        ERRCODE = 'check_violation',
+                        CONSTRAINT = 'bookings_resource_keeps_its_number';
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

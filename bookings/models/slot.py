@@ -19,6 +19,27 @@ from bookings.lifecycle import SLOT, SlotStatus
 from bookings.models.organization import Organization
 from bookings.models.resource import Resource
 
+# One number out of each pool, none of them twice. The memberships are locked, so that none of
+# them ends before whoever comes in is seen by it (see PoolMember).
+_PICK = """
+    PERFORM 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
+    WHERE m.pool_id = ANY (NEW.pools) AND r.number = ANY (NEW.picked)
+    ORDER BY m.id FOR SHARE OF m;
+    IF cardinality(NEW.picked) <> cardinality(NEW.pools)
+       OR cardinality(NEW.picked) <> (SELECT count(DISTINCT n) FROM unnest(NEW.picked) AS n)
+       OR EXISTS (
+           SELECT 1 FROM unnest(NEW.pools, NEW.picked) AS given (pool_id, number)
+           WHERE NOT EXISTS (
+               SELECT 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
+               WHERE m.pool_id = given.pool_id AND r.number = given.number
+           )
+       ) THEN
+        RAISE EXCEPTION 'what is picked for slot % is not in its pools', NEW.id USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'bookings_slot_picked_is_in_its_pools';
+    END IF;
+    RETURN NEW;
+"""
+
 
 class Slot(models.Model):
     """A time of one resource with two limits: bookings and units (B3).
@@ -191,6 +212,41 @@ class Slot(models.Model):
                     END IF;
                     RETURN NEW;
                 """,
+            ),
+            pgtrigger.Trigger(
+                name="match_composition",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("parts", "pools"),
+                func="""
+                    -- Not while somebody puts the resource together anew.
+                    PERFORM 1 FROM bookings_resource WHERE id = NEW.resource_id FOR SHARE;
+                    IF NOT EXISTS (
+                        SELECT 1 FROM bookings_resource r WHERE r.id = NEW.resource_id
+                        AND r.parts = NEW.parts AND r.pools = NEW.pools
+                    ) THEN
+                        RAISE EXCEPTION 'slot % differs from its resource', NEW.id USING
+                            ERRCODE = 'check_violation',
+                            CONSTRAINT = 'bookings_slot_matches_its_resource';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="pick_insert",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.picked <> '{}'"),
+                func=_PICK,
+            ),
+            pgtrigger.Trigger(
+                name="pick_update",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "NEW.picked <> '{}' AND (NEW.picked <> OLD.picked OR NEW.pools <> OLD.pools)"
+                ),
+                func=_PICK,
             ),
         ]
 

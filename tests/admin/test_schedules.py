@@ -802,6 +802,33 @@ def test_a_pool_that_is_needed_is_not_emptied(venue, hall, half):
     assert venue.pool.members.count() == 1
 
 
+def test_a_room_that_people_to_come_were_given_stays_in_its_pool(venue, hall, half):
+    for resource in (half, f.ResourceFactory(organization=venue.organization, exclusive=True)):
+        PoolMember.objects.create(pool=venue.pool, resource=resource)
+    composed = composition.compose(
+        resource_id=hall.pk,
+        organization_id=venue.organization.pk,
+        part_ids=[],
+        pool_ids=[venue.pool.pk],
+        actor=MIA,
+        now=timezone.now(),
+    )
+    slot = f.make_slot(composed)
+    book(venue, slot)
+    slot.refresh_from_db()
+    given = Resource.objects.get(number=slot.picked[0])
+    [other] = venue.pool.members.exclude(resource=given).values_list("resource", flat=True)
+    url = reverse("admin:bookings_pool_change", args=[venue.pool.pk])
+    client = as_role(venue, "manager")
+
+    shown = client.post(url, {"name": "Rooms", "resources": [other]})
+
+    assert f"{given} was given to people who are still to come" in text(shown)
+    assert venue.pool.members.count() == 2
+    client.post(url, {"name": "Rooms", "resources": [given.pk]})
+    assert [m.resource for m in venue.pool.members.all()] == [given]
+
+
 @pytest.mark.parametrize("role", ["reviewer", "front_desk", "provider"])
 def test_pools_are_read_by_everybody_and_changed_by_leaders(venue, half, role):
     url = reverse("admin:bookings_pool_change", args=[venue.pool.pk])

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from audit.errors import constraint_name
+from audit.errors import constraint_name, translate
 from bookings import locks
 from bookings.models import Booking, Pool, PoolMember, Resource, ResourcePart, Slot
 from bookings.services import resources
@@ -126,6 +126,51 @@ def test_control_without_turns_and_constraint_two_doctors_have_one_room():
 
 
 # A hall and its courts
+
+
+def a_room_leaves_while_it_is_picked():
+    """The seats are taken before anybody looks, and nothing is committed yet."""
+    [slot] = clinic(doctors=1, rooms=1)
+    [hold] = holds(slot)
+    return interleave(
+        hold,
+        after='UPDATE "bookings_slot" SET "picked"',
+        second=lambda: PoolMember.objects.all().delete(),
+    )
+
+
+def test_a_room_that_leaves_its_pool_while_it_is_picked_waits_and_stays():
+    first, second = a_room_leaves_while_it_is_picked()
+
+    assert isinstance(first, Booking)
+    assert constraint_name(second) == "bookings_poolmember_stays_while_picked"
+    assert PoolMember.objects.count() == 1
+    assert_consistent()
+
+
+def test_control_without_its_lock_a_room_is_picked_that_is_not_in_the_pool():
+    with without("bookings_slot.pick_update"):
+        first, second = a_room_leaves_while_it_is_picked()
+
+        assert lost([first, second]) == []
+        assert Slot.objects.get(taken_bookings=1).picked
+        assert not PoolMember.objects.exists()
+
+
+def test_who_comes_while_a_room_leaves_its_pool_does_not_get_it():
+    [slot] = clinic(doctors=1, rooms=1)
+    [hold] = holds(slot)
+
+    def leave():
+        with transaction.atomic():
+            return PoolMember.objects.all().delete()
+
+    left, asked = interleave(leave, after="DELETE FROM", second=hold)
+
+    assert lost([left]) == []
+    assert translate(asked).code == "resource_taken"
+    assert not Booking.objects.exists()
+    assert_consistent()
 
 
 def hall_of(count):

@@ -119,6 +119,16 @@ def come_in_without_a_room(w):
     copy(w.booking, id=new_id(), reference="X", slot_id=w.course_slot.pk)
 
 
+def come_in_with_a_room(w):
+    change(w.course_slot, picked=[w.room.number])
+    copy(w.booking, id=new_id(), reference="X", slot_id=w.course_slot.pk)
+
+
+def leave_the_pool_with_people_in(w):
+    come_in_with_a_room(w)
+    sql("DELETE FROM bookings_poolmember WHERE id = %s", w.member.pk)
+
+
 # The claim, and the worst that can be done to it with plain SQL.
 CLAIMS = {
     "bookings_organization_proposals_last_an_hour": lambda w: change(
@@ -185,6 +195,15 @@ CLAIMS = {
     "bookings_scheduleexception_is_written_once": lambda w: change(w.exception, name="Maybe Day"),
     "bookings_series_stays_in_its_organization": lambda w: change(
         w.series(), customer_id=f.CustomerFactory().pk
+    ),
+    "bookings_pool_stays_in_its_organization": lambda w: change(
+        w.pool, organization_id=f.OrganizationFactory().pk
+    ),
+    "bookings_poolmember_stays_while_picked": lambda w: leave_the_pool_with_people_in(w),
+    "bookings_resource_keeps_its_number": lambda w: change(w.court, number=w.room.number + 9_000),
+    "bookings_resource_takes_what_its_links_say": lambda w: change(w.hall, parts=[]),
+    "bookings_slot_picked_is_in_its_pools": lambda w: change(
+        w.course_slot, picked=[w.court.number]
     ),
 }  # fmt: skip
 
@@ -407,7 +426,7 @@ def test_people_keep_the_room_that_was_picked_for_them(world):
 
     with refused("bookings_slot_with_people_keeps_its_time"):
         change(world.course_slot, picked=[other.number])
-    with refused("bookings_slot_with_people_has_what_it_needs"):
+    with refused("bookings_slot_matches_its_resource"):
         change(world.course_slot, pools=[world.pool.pk, world.other_pool.pk])
 
     sql("UPDATE bookings_booking SET status = 'expired', ended_at = now() WHERE reference = 'A'")
