@@ -34,7 +34,8 @@ class There(NamedTuple):
     taken_units: int
     status: str
     source: str
-    # It has, or had, bookings, or somebody waited for it, or staff closed it: it is not deleted.
+    # It has, or had, bookings, or somebody waited for it, or staff closed it or changed its limits:
+    # it is not deleted.
     has_history: bool
     limits_by_hand: bool = False
     stays_closed: bool = False
@@ -64,10 +65,10 @@ class Plan:
         create: slots to make.
         kept: how many stay as they are.
         change: slots that stay with other limits, and these limits.
-        revive: legacy slots that fit again, and are offered again.
+        revive: legacy slots that fit again: they are offered again, or closed if they were.
         retire: slots with people that no longer fit: they become legacy.
-        archive: empty slots that no longer fit and had bookings once: legacy as well, because
-            those bookings point at them.
+        archive: empty slots that no longer fit and had bookings once, or of which staff said
+            something: legacy as well, because of what points at them and for when they fit again.
         delete: empty slots that no longer fit.
         shut: open slots that were made by hand before their resource was closed then.
         reopen: slots that were shut, and whose resource is not closed then any more.

@@ -36,7 +36,7 @@ _READ = """
            extract(epoch FROM s.ends_at)::bigint, extract(epoch FROM s.busy_from)::bigint,
            extract(epoch FROM s.busy_until)::bigint, s.max_bookings, s.max_units,
            s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
-           OR s.waited_for OR s.status = 'closed' OR s.stays_closed
+           OR s.waited_for OR s.status = 'closed' OR s.stays_closed OR s.limits_by_hand
            OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id),
            s.limits_by_hand, s.stays_closed, s.shut, extract(epoch FROM s.created_at)::bigint,
            s.opened_by_hand

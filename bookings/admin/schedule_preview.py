@@ -26,7 +26,7 @@ MOST_SHOWN = 50
 MOST_DAYS = 62  # as single bars; beyond, a bar is a week
 
 # In the order in which they are told, and from the line in the middle outwards.
-UP = ("new", "again", "changed")
+UP = ("new", "again", "closed", "changed")
 DOWN = ("legacy", "removed", "archived")
 
 
@@ -86,7 +86,16 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         "%(n)s slots take other numbers or have other buffers",
         counts["change"],
     )
-    again = words("%(n)s slot is offered again", "%(n)s slots are offered again", counts["revive"])
+    offered = [_only_revived(plan, closed=False) for plan in plans]
+    still_closed = [_only_revived(plan, closed=True) for plan in plans]
+    n_offered = sum(len(plan.revive) for plan in offered)
+    n_closed = counts["revive"] - n_offered
+    again = words("%(n)s slot is offered again", "%(n)s slots are offered again", n_offered)
+    closed = words(
+        "%(n)s slot fits again and comes back closed, as staff had closed it",
+        "%(n)s slots fit again and come back closed, as staff had closed them",
+        n_closed,
+    )
     legacy = words(
         "%(n)s slot keeps its people and is offered to nobody new",
         "%(n)s slots keep their people and are offered to nobody new",
@@ -94,8 +103,9 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
     )
     removed = words("%(n)s empty slot goes", "%(n)s empty slots go", counts["delete"])
     archived = words(
-        "%(n)s empty slot is not offered any more, and stays for the bookings it once had",
-        "%(n)s empty slots are not offered any more, and stay for the bookings they once had",
+        "%(n)s empty slot is not offered any more, and stays for what was said of it or booked in it",
+        "%(n)s empty slots are not offered any more, and stay for what was said of them or booked in"
+        " them",
         counts["archive"],
     )
     shut = words(
@@ -113,7 +123,8 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         Kind("new", counts["create"], new, "success", _first(plans, "create", many)),
         Kind("kept", counts["keep"], kept, "default"),
         Kind("changed", counts["change"], changed, "info", _first(plans, "change", many)),
-        Kind("again", counts["revive"], again, "success", _first(plans, "revive", many)),
+        Kind("again", n_offered, again, "success", _first(offered, "revive", many)),
+        Kind("closed", n_closed, closed, "default", _first(still_closed, "revive", many)),
         Kind("legacy", counts["retire"], legacy, "warning", _first(plans, "retire", many)),
         Kind("removed", counts["delete"], removed, "danger", _first(plans, "delete", many)),
         Kind("shut", counts["shut"], shut, "warning", _first(plans, "shut", many)),
@@ -121,6 +132,11 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         Kind("archived", counts["archive"], archived, "default", _first(plans, "archive", many)),
     ]
     return [kind for kind in found if kind.count]
+
+
+def _only_revived(plan: Plan, *, closed: bool) -> Plan:
+    """Of a plan, the slots that come back, open or closed."""
+    return Plan(plan.resource, revive=[t for t in plan.revive if t.stays_closed == closed])
 
 
 def _first(plans: Iterable[Plan], rows: str, many: bool) -> list[str]:
@@ -236,7 +252,8 @@ def _by_day(plans: Iterable[Plan]) -> dict[date, Counter[str]]:
         zone = zoneinfo.ZoneInfo(plan.resource.time_zone)
         for name, rows in (
             ("new", plan.create),
-            ("again", plan.revive),
+            ("again", [t for t in plan.revive if not t.stays_closed]),
+            ("closed", [t for t in plan.revive if t.stays_closed]),
             ("changed", [there for there, _limits in plan.change]),
             ("legacy", plan.retire),
             ("removed", plan.delete),
@@ -267,7 +284,7 @@ def _column(
     words = date_format(day, DAY)
     if step > 1:
         words = _("week of %s") % words
-    come, change = total["new"] + total["again"], total["changed"]
+    come, change = total["new"] + total["again"] + total["closed"], total["changed"]
     return Column(words, come, change, sum(total[n] for n in DOWN), bars)
 
 
@@ -279,7 +296,7 @@ def done(counts: dict[str, int]) -> str:
     """One sentence on what was done to slots."""
     parts = [
         (_("%d new"), counts.get("create", 0)),
-        (_("%d offered again"), counts.get("revive", 0)),
+        (_("%d that fit again"), counts.get("revive", 0)),
         (_("%d changed"), counts.get("change", 0)),
         (_("%d made by hand closed"), counts.get("shut", 0)),
         (_("%d made by hand opened again"), counts.get("reopen", 0)),

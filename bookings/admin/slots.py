@@ -263,12 +263,15 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
         icon="restart_alt",
         permission="follow",
         title=_("Take the limits of the schedule again?"),
-        words=_("Within ten minutes, but never fewer than are in it."),
+        words=_("Never fewer than are in it. The schedule may change them again."),
         button=_("Follow the schedule"),
-        done=_("The slot takes the limits of its schedule within ten minutes."),
+        done=_("The slot takes what its schedule says."),
         label_many=_("Take the limits of the schedule again"),
         title_many=_("Take the limits of the schedule again"),
-        words_many=_("Those whose limits were changed by hand follow within ten minutes."),
+        words_many=_(
+            "Those whose limits were changed by hand take what their schedules say, never fewer than"
+            " are in them. The others stay as they are."
+        ),
         done_many=_("follow their schedule"),
     )
 

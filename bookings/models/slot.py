@@ -145,6 +145,14 @@ class Slot(models.Model):
                 | Q(picked__len=Func(F("pools"), function="cardinality")),
                 name="bookings_slot_with_people_has_what_it_needs",
             ),
+            models.CheckConstraint(
+                condition=Q(stays_closed=False) | Q(status=SlotStatus.LEGACY),
+                name="bookings_slot_that_comes_back_closed_is_legacy",
+            ),
+            models.CheckConstraint(
+                condition=Q(limits_by_hand=False) | Q(source="schedule"),
+                name="bookings_slot_follows_a_schedule_or_none",
+            ),
             models.UniqueConstraint(
                 fields=["resource", "starts_at", "ends_at"],
                 condition=~Q(status=SlotStatus.LEGACY),

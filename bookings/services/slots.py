@@ -11,10 +11,11 @@ from django.db.models import Q
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
-from bookings import locks, signals
+from bookings import locks, signals, slot_rows
 from bookings.errors import SlotInUse
 from bookings.lifecycle import SLOT, SlotStatus
 from bookings.models import Resource, Slot
+from bookings.services import regenerating
 
 MOST_AT_ONCE = 50_000
 
@@ -98,13 +99,25 @@ def _released(slots: Sequence[Slot], *, now: datetime) -> None:
 def follow_schedule(
     *, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str, now: datetime
 ) -> list[Slot]:
-    """Let slots have the limits that their schedule says again, from its next run on."""
+    """Let slots have the limits again that their schedule says, now and from now on.
+
+    Never below what is taken. Nothing else of their schedules is followed here.
+    """
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
-        slots = [s for s in locks.slots(slot_ids) if s.limits_by_hand]
-        Slot.objects.filter(pk__in=[s.pk for s in slots]).update(limits_by_hand=False)
-        # The sweep that follows changed rules looks at these within ten minutes.
-        Resource.objects.filter(pk__in={s.resource_id for s in slots}).update(planned_at=None)
-    return slots
+        wanted = list(slot_ids)
+        found = Resource.objects.filter(slots__in=wanted, slots__limits_by_hand=True)
+        resources = list(found.order_by("number").distinct())
+        locks.planning(r.pk for r in resources)
+        slots = {s.pk: s for s in locks.slots(wanted) if s.limits_by_hand}
+        Slot.objects.filter(pk__in=slots).update(limits_by_hand=False)
+        plans = regenerating.preview(resources=resources, now=now).plans
+        changes = [pair for plan in plans for pair in plan.change if pair[0].id in slots]
+        slot_rows.change(changes)
+        for there, limits in changes:
+            slot = slots[there.id]
+            slot.max_bookings, slot.max_units = limits.max_bookings, limits.max_units
+        _released([slots[there.id] for there, _limits in changes], now=now)
+    return list(slots.values())
 
 
 def close_slots(

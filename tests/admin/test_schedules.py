@@ -36,6 +36,7 @@ from bookings.planning import Planned
 from bookings.regeneration import Plan
 from bookings.services import regenerating, schedules
 from bookings.services import resources as composition
+from bookings.services import slots as slot_services
 from tests import factories as f
 from tests.admin.conftest import ROLES, RULES, Venue, as_role, signed_in, staff
 from tests.invariants import assert_consistent
@@ -689,6 +690,18 @@ def hall(venue: Venue) -> Resource:
     return made
 
 
+def test_a_preview_says_which_slots_come_back_closed(venue, court, slots):
+    closed = slots[-1]
+    slot_services.close_slots(slot_ids=[closed.pk], actor=MIA, reason="x", now=timezone.now())
+    Slot.objects.filter(pk=closed.pk).update(status="legacy", stays_closed=True)
+
+    said = regenerating.preview(resources=[court], now=timezone.now())
+    shown = {kind.name: kind.words for kind in schedule_preview.context(said)["kinds"]}
+
+    assert shown["closed"] == "1 slot fits again and comes back closed, as staff had closed it"
+    assert "again" not in shown
+
+
 @pytest.fixture
 def half(venue: Venue) -> Resource:
     made: Resource = f.ResourceFactory(organization=venue.organization, name="Half", exclusive=True)
@@ -913,7 +926,33 @@ def test_a_slot_says_what_made_it(venue, court, slots):
     by_hand = text(client.get(reverse("admin:bookings_slot_change", args=[venue.slot.pk])))
 
     assert "by the schedule" in by_rule
-    assert "stays when the schedule changes" in by_rule
+    assert "What is changed here by hand stays" in by_rule
     assert page("schedule", court) in by_rule
     assert "by hand" in by_hand
-    assert "when the schedule changes" not in by_hand
+    assert "stays when the schedule changes" not in by_hand
+
+
+def test_a_slot_whose_limits_were_changed_by_hand_says_so_and_offers_to_follow(venue, court, slots):
+    slot, client = slots[-1], as_role(venue, "manager")
+    url = reverse("admin:bookings_slot_change", args=[slot.pk])
+    assert "Limits of the schedule" not in text(client.get(url))
+    slot_services.change_capacity(
+        slot_ids=[slot.pk], max_bookings=5, max_units=7, actor=MIA, reason="x", now=timezone.now()
+    )
+
+    shown = text(client.get(url))
+    assert "Its limits were changed by hand; the schedule leaves them alone." in shown
+    assert "Limits of the schedule" in shown
+    client.post(
+        reverse("admin:bookings_slot_changelist"),
+        {
+            "action": "follow_schedule_chosen",
+            "_selected_action": [str(slot.pk)],
+            "confirmed": "yes",
+            "reason": "as usual",
+        },
+    )
+
+    slot.refresh_from_db()
+    assert (slot.max_bookings, slot.limits_by_hand) == (slots[0].max_bookings, False)
+    assert "leaves them alone" not in text(client.get(url))

@@ -178,6 +178,10 @@ CLAIMS = {
         w.rule, id=new_id(), weekdays=[1, 8]
     ),
     "bookings_series_makes_sense": lambda w: change(w.series(), times=101),
+    "bookings_slot_follows_a_schedule_or_none": lambda w: change(w.hall_slot, limits_by_hand=True),
+    "bookings_slot_that_comes_back_closed_is_legacy": lambda w: change(
+        w.hall_slot, stays_closed=True
+    ),
     "bookings_slot_source_is_known": lambda w: change(w.hall_slot, source="magic"),
     "bookings_slot_with_people_has_what_it_needs": come_in_without_a_room,
     # Claims of triggers, which are not among the models' constraints.

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.errors import Invalid, NotFound
 from bookings import selectors_schedules, signals
 from bookings.errors import PlanChanged, SlotGone
-from bookings.models import Booking, Schedule, Slot
+from bookings.models import Booking, Resource, Schedule, Slot
 from bookings.services import bookings, closings, regenerating, schedules
 from bookings.services import slots as slot_services
 from payments.services import checkout
@@ -248,30 +248,96 @@ def test_what_staff_closed_stays_closed_and_comes_back_closed_when_it_fits_again
     assert (does_not.status, does_not.stays_closed) == ("closed", False)
 
 
-def test_limits_that_staff_changed_stay_until_the_slot_follows_its_schedule_again(court):
-    slot = slot_at(court, TOMORROW, 9)
+def capacity(*slots, bookings, units):
     slot_services.change_capacity(
-        slot_ids=[slot.pk],
-        max_bookings=5,
-        max_units=7,
+        slot_ids=[s.pk for s in slots],
+        max_bookings=bookings,
+        max_units=units,
         actor=STAFF,
         reason="a larger room",
         now=NOW,
     )
 
+
+def follow(*slots):
+    return slot_services.follow_schedule(
+        slot_ids=[s.pk for s in slots], actor=STAFF, reason="back to the usual", now=NOW
+    )
+
+
+def limits_of(slot):
+    slot.refresh_from_db()
+    return slot.max_bookings, slot.max_units, slot.limits_by_hand
+
+
+def test_limits_that_staff_changed_stay_until_the_slot_follows_its_schedule_again(court):
+    slot, other = slot_at(court, TOMORROW, 9), slot_at(court, TOMORROW, 10)
+    capacity(slot, bookings=5, units=7)
+
     change(court, rule(max_bookings=9, max_units=9))
 
-    slot.refresh_from_db()
-    assert (slot.max_bookings, slot.max_units, slot.limits_by_hand) == (5, 7, True)
+    assert limits_of(slot) == (5, 7, True)
+    assert limits_of(other) == (9, 9, False)
     assert_follows(court)
 
-    slot_services.follow_schedule(
-        slot_ids=[slot.pk], actor=STAFF, reason="back to the usual", now=NOW
-    )
-    regenerate(court)
+    assert follow(slot, other) == [slot]
 
+    assert limits_of(slot) == (9, 9, False)
+    assert_follows(court)
+
+
+def test_a_slot_follows_its_schedule_again_but_keeps_room_for_its_people(court):
+    change(court, rule(max_bookings=2, max_units=2))
+    slot = slot_at(court, TOMORROW, 9)
+    capacity(slot, bookings=5, units=7)
+    for _ in range(3):
+        booked(slot)
+
+    follow(slot)
+
+    assert limits_of(slot) == (3, 3, False)
+    assert_follows(court)
+
+
+def test_that_one_slot_follows_its_schedule_is_no_news_for_the_others(court):
+    slot, moved = slot_at(court, TOMORROW, 9), slot_at(court, TOMORROW, 10)
+    capacity(slot, bookings=5, units=7)
+    Slot.objects.filter(pk=moved.pk).update(max_bookings=4, max_units=4)  # the next run's work
+    before = Resource.objects.values_list("planned_at").get(pk=court.pk)
+
+    follow(slot)
+
+    assert limits_of(moved) == (4, 4, False)
+    assert Resource.objects.values_list("planned_at").get(pk=court.pk) == before
+
+
+def test_any_number_of_slots_follow_their_schedules_in_as_many_statements():
+    def statements(rooms, days):
+        chosen = [slot_at(r, TOMORROW + n * DAY, 9) for r in rooms for n in range(days)]
+        capacity(*chosen, bookings=5, units=7)
+        with CaptureQueriesContext(connection) as captured:
+            assert len(follow(*chosen)) == len(chosen)
+        assert {limits_of(s)[2] for s in chosen} == {False}
+        return len(captured)
+
+    rooms = [room() for _ in range(3)]
+    for each in rooms:
+        change(each, rule())
+
+    assert statements(rooms[:1], 1) == statements(rooms, 3)
+
+
+def test_limits_of_an_empty_slot_are_remembered_while_it_does_not_fit(court):
+    slot = slot_at(court, TOMORROW, 9)
+    capacity(slot, bookings=5, units=7)
+
+    change(court, rule(from_time=time(10)))
     slot.refresh_from_db()
-    assert (slot.max_bookings, slot.max_units, slot.limits_by_hand) == (9, 9, False)
+    assert slot.status == "legacy"
+    change(court, rule())
+
+    assert limits_of(slot) == (5, 7, True)
+    assert slot.status == "open"
     assert_follows(court)
 
 

@@ -239,7 +239,10 @@ class Story:
         assert by_hand <= open_now | closed_now
         legacy = slots(self.room, status="legacy")
         assert all(
-            s.taken_bookings or s.stays_closed or Booking.history.filter(slot_id=s.pk).exists()
+            s.taken_bookings
+            or s.stays_closed
+            or s.limits_by_hand
+            or Booking.history.filter(slot_id=s.pk).exists()
             for s in legacy
         )
         before = list(Slot.objects.order_by("pk").values())
