@@ -232,15 +232,18 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
     The same rule as :func:`availability`, for the database, so that pages stay full.
     """
     late = (
-        Booking.objects.filter(
-            slot=OuterRef("pk"),
-            status=BookingStatus.HELD,
-            held_until__lte=now,
-            slot__line_units__isnull=True,  # otherwise it is the line's
-            slot__resource__line=0,
-        )
+        Booking.objects.filter(slot=OuterRef("pk"), status=BookingStatus.HELD, held_until__lte=now)
         .order_by()
         .values("slot")
+    )
+    has_room = Q(taken_bookings__lt=F("max_bookings"), taken_units__lte=F("max_units") - units)
+    # What ran out is counted where it matters: in a slot that would be full, for whose seats
+    # nobody waits in line.
+    will_have_room = Q(
+        line_units__isnull=True,
+        resource__line=0,
+        taken_bookings__lt=F("max_bookings") + F("late_bookings"),
+        taken_units__lte=F("max_units") + F("late_units") - units,
     )
     rivals = (
         Occupancy.objects.alias(key=number_range(F("resource_number")))
@@ -268,10 +271,9 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
         late_units=Coalesce(Subquery(late.annotate(n=Sum("units")).values("n")), 0),
         others_are_taken=RawSQL(_OTHERS_ARE_TAKEN, [now, now]),  # noqa: S611  constant text
     ).filter(
+        has_room | will_have_room,
         Q(exclusive=False) | ~Exists(rivals),
         others_are_taken=False,
-        taken_bookings__lt=F("max_bookings") + F("late_bookings"),
-        taken_units__lte=F("max_units") + F("late_units") - units,
     )
 
 

@@ -1,5 +1,6 @@
 """Holds, cancellation, expiry, completion and what is left of a slot (A1, A7, B3, B11, D7)."""
 
+import json
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from audit.observability import sweeps
 from bookings import selectors, tasks
 from bookings.errors import BookingOver, SlotFull
 from bookings.lifecycle import BOOKING
-from bookings.models import Booking
+from bookings.models import Booking, Slot
 from bookings.models.booking import ALPHABET, new_reference
 from bookings.services import bookings
 from tests import factories as f
@@ -446,3 +447,34 @@ def test_a_reference_can_be_read_over_the_phone():
         assert reference[5] == "-"
         assert set(reference.replace("-", "")) <= set(ALPHABET)
     assert not set("01OIL") & set(ALPHABET)
+
+
+def looked_up(slots):
+    """How often the holds that ran out are looked up to say which of these slots have room."""
+    question = selectors.with_room(slots, 1, now=timezone.now())
+    [answer] = json.loads(question.explain(format="json", analyze=True))
+    return sum(
+        node["Actual Loops"]
+        for node in nodes(answer["Plan"])
+        if node.get("Relation Name") == "bookings_booking" and "held_until <=" in str(node)
+    )
+
+
+def nodes(node):
+    yield node
+    for part in node.get("Plans", []):
+        yield from nodes(part)
+
+
+def test_holds_that_ran_out_are_looked_up_only_for_slots_that_would_be_full():
+    """A month of fifty resources has eighty thousand slots, most of them free (B12)."""
+    resource = f.ResourceFactory()
+    free = f.make_slots(resource, 9, max_bookings=2)
+    now = timezone.now()
+    for _ in range(2):
+        held(slot=free[0])
+    asked = Slot.objects.filter(resource=resource)
+
+    assert looked_up(asked) <= 2  # bookings and people
+    assert selectors.with_room(asked, 1, now=now).count() == 8
+    assert selectors.with_room(asked, 1, now=now + timedelta(hours=2)).count() == 9
