@@ -307,6 +307,12 @@ def bookings_of_orders(ids: Iterable[uuid.UUID]) -> list[Booking]:
     return [b for b in bookings_alone(Q(pk__in=every)) if b.pk in wanted]
 
 
+def bookings_nobody_holds(ids: Iterable[uuid.UUID]) -> list[Booking]:
+    """Lock bookings whose slots are locked, passing over those that somebody else holds."""
+    rows = Booking.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    return list(_loaded(rows).filter(pk__in=set(ids)).order_by("pk"))
+
+
 def booking(booking_id: uuid.UUID, *, organization_id: uuid.UUID) -> Booking:
     """Lock one booking of an organisation; what stands for another one is none of its own."""
     mine = Q(pk=booking_id, organization_id=organization_id, stands_for__isnull=True)
@@ -419,35 +425,56 @@ def slots_nobody_holds(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
 
 
 def slots_with_overdue_holds(
-    *, now: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+    *,
+    now: datetime,
+    limit: int,
+    skip: Collection[uuid.UUID] = (),
+    passed: set[uuid.UUID] | None = None,
 ) -> list[uuid.UUID]:
     """Lock slots that have overdue holds, passing over those somebody else holds.
 
     Args:
         limit: of holds, the oldest first.
         skip: bookings that do not count.
+        passed: slots that are not looked at; those passed over now are added.
     """
-    overdue = Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
-    ids = (
-        overdue.exclude(pk__in=list(skip)).order_by("held_until").values_list("slot_id", flat=True)
+    passed = set() if passed is None else passed
+    overdue = (
+        Booking.objects.filter(status=BookingStatus.HELD, held_until__lte=now)
+        .exclude(pk__in=list(skip))
+        .exclude(slot__in=list(passed))
     )
-    return slots_nobody_holds(list(ids[:limit]))
+    return _ours(overdue.order_by("held_until").values_list("slot_id", flat=True)[:limit], passed)
+
+
+def _ours(slot_ids: Iterable[uuid.UUID], passed: set[uuid.UUID]) -> list[uuid.UUID]:
+    wanted = set(slot_ids)
+    ours = slots_nobody_holds(wanted) if wanted else []
+    passed.update(wanted.difference(ours))
+    return ours
 
 
 def finished_bookings(
-    *, before: datetime, limit: int, skip: Collection[uuid.UUID] = ()
+    *,
+    before: datetime,
+    limit: int,
+    skip: Collection[uuid.UUID] = (),
+    passed: set[uuid.UUID] | None = None,
 ) -> list[Booking]:
     """Lock checked-in bookings in slots that have ended, and the slots before them.
 
     Passes over slots that somebody else holds, and bookings in ``skip``. ``limit`` is of
     bookings; those of the last slot come together.
+
+    Args:
+        passed: slots that are not looked at; those passed over now are added.
     """
+    passed = set() if passed is None else passed
     checked_in = Q(status=BookingStatus.CHECKED_IN) & ~Q(pk__in=list(skip))
     done = Booking.objects.filter(checked_in, slot__ends_at__lte=before)
-    ids = set(done.order_by("slot__ends_at", "pk").values_list("slot_id", flat=True)[:limit])
-    if not ids:
-        return []
-    return bookings_where(Q(slot_id__in=slots_nobody_holds(ids)) & checked_in)
+    ids = done.exclude(slot__in=list(passed)).order_by("slot__ends_at", "pk")
+    ours = _ours(ids.values_list("slot_id", flat=True)[:limit], passed)
+    return bookings_where(Q(slot_id__in=ours) & checked_in) if ours else []
 
 
 def check_in_code(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from celery import shared_task
 from django.utils import timezone
 
@@ -16,10 +18,14 @@ MOST_BATCHES_OF_RESOURCES = 1_000
 def expire_holds() -> int:
     """Give the seats of overdue holds back; every minute."""
     actor = Actor.system("hold expiry")
+    passed: set[uuid.UUID] = set()
     return sweeps.run(
         bookings.EXPIRE_HOLDS,
-        lambda failed: bookings.expire_holds(actor=actor, now=timezone.now(), failed=failed),
+        lambda failed: bookings.expire_holds(
+            actor=actor, now=timezone.now(), failed=failed, passed=passed
+        ),
         actor=actor,
+        passed=passed,
     )
 
 
@@ -27,10 +33,14 @@ def expire_holds() -> int:
 def complete_bookings() -> int:
     """Complete what is over; every 15 minutes."""
     actor = Actor.system("completion")
+    passed: set[uuid.UUID] = set()
     return sweeps.run(
         bookings.COMPLETE,
-        lambda failed: bookings.complete_bookings(actor=actor, now=timezone.now(), failed=failed),
+        lambda failed: bookings.complete_bookings(
+            actor=actor, now=timezone.now(), failed=failed, passed=passed
+        ),
         actor=actor,
+        passed=passed,
     )
 
 

@@ -42,8 +42,8 @@ CELERY_BEAT_SCHEDULE = {
     # what is over. Offers that run out are holds that run out: see above.
     "serve-waitlist": tick("waitlist.tasks.serve_lines", MINUTE, expires=MINUTE),
     "end-waitlist": tick("waitlist.tasks.end_overdue", 5 * MINUTE, expires=5 * MINUTE),
-    # End what was not paid in time.
-    "expire-unpaid": tick("payments.tasks.expire_unpaid", 10 * MINUTE, expires=10 * MINUTE),
+    # End what was not paid in time (D6).
+    "expire-unpaid": tick("payments.tasks.expire_unpaid", 30 * MINUTE, expires=30 * MINUTE),
     # Close bookings whose time is over.
     "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
     # Make the slots of the day that comes into each resource's horizon, in the resource's own

@@ -6,17 +6,19 @@ An item has no lock of its own: whoever changes one holds the lock of its bookin
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit.compiled import Compiled, Param
 from audit.errors import NotFound
 from bookings import locks as booking_locks
 from bookings.models import Booking, Customer
-from payments.lifecycle import CartStatus, ItemStatus
+from payments.lifecycle import CartStatus, ItemStatus, TransactionStatus
 from payments.models import Cart, CartItem, CartTransaction
+
+MOST_AT_ONCE = 1_000  # bookings that a batch of transactions locks, if it is more than one
 
 
 def open_cart(customer: Customer) -> Cart | None:
@@ -113,12 +115,55 @@ def transaction(transaction_id: uuid.UUID, *, organization_id: uuid.UUID) -> Car
 
 def transactions(ids: Iterable[uuid.UUID]) -> list[CartTransaction]:
     """Lock transactions, by primary key."""
-    return list(
-        CartTransaction.objects.select_for_update(no_key=True, of=("self",))
+    return list(_transactions().filter(pk__in=set(ids)))
+
+
+def _transactions(*, skip_locked: bool = False) -> QuerySet[CartTransaction]:
+    return (
+        CartTransaction.objects.select_for_update(
+            no_key=True, of=("self",), skip_locked=skip_locked
+        )
         .select_related("customer", "organization")
-        .filter(pk__in=set(ids))
         .order_by("pk")
     )
+
+
+def overdue(
+    *, now: datetime, limit: int, skip: Collection[uuid.UUID], passed: set[uuid.UUID]
+) -> list[tuple[CartTransaction, list[Booking]]]:
+    """Lock overdue transactions with their slots and bookings, waiting for nobody.
+
+    Args:
+        limit: of transactions, the longest overdue first; of their bookings ``MOST_AT_ONCE``.
+        skip: transactions that are not looked at.
+        passed: the same; those of which somebody else holds something are added.
+    """
+    due = (
+        CartTransaction.objects.filter(status=TransactionStatus.PENDING, due_at__lte=now)
+        .exclude(pk__in=[*skip, *passed])
+        .order_by("due_at", "pk")
+    )
+    wanted: dict[uuid.UUID, dict[uuid.UUID, uuid.UUID]] = {
+        pk: {} for pk in due.values_list("pk", flat=True)[:limit]
+    }
+    rows = CartItem.objects.filter(transaction__in=list(wanted)).order_by()
+    for pk, booking_id, slot_id in rows.values_list("transaction", "booking", "booking__slot"):
+        wanted[pk][booking_id] = slot_id
+    chosen, many = [], 0
+    for pk, places in wanted.items():
+        if chosen and many + len(places) > MOST_AT_ONCE:
+            break
+        chosen.append(pk)
+        many += len(places)
+    if not chosen:
+        return []
+    places = {b: s for pk in chosen for b, s in wanted[pk].items()}
+    slots = set(booking_locks.slots_nobody_holds(places.values()))
+    bookings = {b.pk: b for b in booking_locks.bookings_nobody_holds(places) if b.slot_id in slots}
+    whole = [pk for pk in chosen if all(b in bookings for b in wanted[pk])]
+    found = {t.pk: t for t in _transactions(skip_locked=True).filter(pk__in=whole)}
+    passed.update(set(chosen).difference(found))
+    return [(t, [bookings[b] for b in sorted(wanted[t.pk])]) for t in found.values()]
 
 
 def quota_of(customer_id: uuid.UUID) -> None:

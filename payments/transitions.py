@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,20 +82,35 @@ def requests_in(bookings: Sequence[Booking]) -> list[Booking]:
     return live if all(b.status == BookingStatus.PENDING for b in live) else []
 
 
-def expire(transaction: CartTransaction, requests: Sequence[Booking], *, now: datetime) -> None:
-    """An overdue transaction ends with all that was requested in it; one message goes out.
+def expire(orders: Sequence[tuple[CartTransaction, Sequence[Booking]]], *, now: datetime) -> None:
+    """Overdue transactions end with all that was requested in them; one message for each.
 
     Args:
-        requests: what ``requests_in`` says of its locked bookings, at least one.
+        orders: locked transactions, each with what ``requests_in`` says of its locked bookings,
+            at least one.
     """
-    paid_first = transaction.payment_method == PaymentMethod.PAY_NOW
-    reason = "Not paid in time." if paid_first else "Not confirmed in time."
-    # The last booking takes the transaction with it (payments/receivers.py).
-    booking_transitions.expire(requests, now=now, reason=reason, tell=False)
-    transaction.refresh_from_db(fields=["status", "version", "decision_reason", "ended_at"])
+    together: dict[str, list[Booking]] = defaultdict(list)
+    for transaction, requests in orders:
+        together[_why_expired(transaction)] += requests
+    for reason, requests in together.items():
+        # The last booking takes its transaction with it (payments/receivers.py).
+        booking_transitions.expire(requests, now=now, reason=reason, tell=False)
+    names = ("status", "version", "decision_reason", "ended_at")
+    ended = CartTransaction.objects.in_bulk([transaction.pk for transaction, _ in orders])
+    for transaction, _ in orders:
+        for name in names:
+            setattr(transaction, name, getattr(ended[transaction.pk], name))
     outbox.emit_many(
-        [notices.to_customer("transaction.expired", transaction, requests, reason=reason)]
+        [
+            notices.to_customer("transaction.expired", t, requests, reason=_why_expired(t))
+            for t, requests in orders
+        ]
     )
+
+
+def _why_expired(transaction: CartTransaction) -> str:
+    paid_first = transaction.payment_method == PaymentMethod.PAY_NOW
+    return "Not paid in time." if paid_first else "Not confirmed in time."
 
 
 def due_at(method: str, starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:

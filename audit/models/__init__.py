@@ -1,5 +1,6 @@
 from audit.models.consistency import ConsistencyReport, Finding, Severity
 from audit.models.idempotency import IdempotencyKey
+from audit.models.lease import Lease
 from audit.models.outbox import OPEN, Delivery, DeliveryStatus, OutboxEvent
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "DeliveryStatus",
     "Finding",
     "IdempotencyKey",
+    "Lease",
     "OutboxEvent",
     "Severity",
 ]

@@ -6,7 +6,8 @@ fail for ever do not fill every batch. Administrators are told once a day which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sized
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,13 +19,15 @@ from django.utils import timezone
 from audit.context import Actor, current_origin
 from audit.delivery import alerts
 from audit.errors import constraint_name
+from audit.leases import Lease, LeaseLost, taken
 from audit.models import OutboxEvent
 
 log = structlog.get_logger("holdfast.operations")
 
 ALERT = "operation.failed"
 TELL_AGAIN_AFTER = timedelta(days=1)
-MOST_BATCHES = 50
+MOST_BATCHES = 1_000
+MOST_SECONDS = 60  # then the next run goes on; a task is told to stop after 90
 MOST_SHOWN = 10
 MOST_TOLD = 1_000
 
@@ -33,32 +36,61 @@ Failures = dict[UUID, str]
 
 
 def run(
-    name: str, batch: Callable[[Failures], int], *, actor: Actor, most: int = MOST_BATCHES
+    name: str,
+    batch: Callable[[Failures], int],
+    *,
+    actor: Actor,
+    most: int = MOST_BATCHES,
+    passed: Sized = (),
 ) -> int:
-    """Call ``batch`` until it neither does anything nor fails at anything more.
+    """Call ``batch`` until it does nothing, fails at nothing more and passes over nothing more.
 
     Args:
         name: ``noun.verb``, for the alert.
         batch: does one batch without the rows it is given, adds to them those that fail, and
             returns how many rows it did.
-        most: how many batches at most; the rest waits for the next run.
+        most: how many batches at most; the rest waits for the next run, as it does after a minute.
+        passed: where ``batch`` notes what it passes over, as somebody else holds it.
 
     Returns:
         How many rows were done.
     """
     failed: Failures = {}
     done = 0
+    until = time.monotonic() + MOST_SECONDS
     try:
         for _ in range(most):
-            before = len(failed)
+            before = len(failed) + len(passed)
             count = batch(failed)
             done += count
-            if not count and len(failed) == before:
+            if not count and len(failed) + len(passed) == before:
+                break
+            if time.monotonic() > until:
                 break
     finally:
         if failed:
             _tell(name, failed, actor)
     return done
+
+
+def run_alone(name: str, work: Callable[[Lease], int]) -> int:
+    """Do ``work`` if nobody else is doing it, here or on another machine.
+
+    Args:
+        name: of the lease.
+        work: renews the lease first in each of its transactions.
+
+    Returns:
+        How many rows were done; 0 if somebody else is at it.
+    """
+    with taken(name) as lease:
+        if lease is None:
+            return 0
+        try:
+            return work(lease)
+        except LeaseLost:
+            log.warning("lease_lost", lease=name, holder=str(lease.holder))
+            return 0
 
 
 def each(
@@ -72,13 +104,14 @@ def each(
     """Do one row at a time; what raises ``blame`` is logged and added to ``failed``.
 
     ``act`` opens a transaction of its own and says whether it did anything. Where the database
-    itself is in trouble, or the time is up, no row is to blame, and the error is raised on.
+    itself is in trouble, the time is up or the lease is lost, no row is to blame, and the error
+    is raised on.
     """
     done = 0
     for row_id in ids:
         try:
             done += act(row_id)
-        except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        except (OperationalError, InterfaceError, SoftTimeLimitExceeded, LeaseLost):
             raise
         except blame as error:
             failed[row_id] = type(error).__name__

@@ -10,6 +10,7 @@ from django.db import DatabaseError, OperationalError, transaction
 
 from audit.context import Actor, audited
 from audit.errors import StaleVersion
+from audit.leases import Lease
 from audit.observability import sweeps
 from audit.observability.operations import operation
 from audit.observability.sweeps import Failures
@@ -73,7 +74,12 @@ def check_version(row: object, version: int | None) -> None:
 
 
 def expire_holds(
-    *, actor: Actor, now: datetime, batch: int = 200, failed: Failures | None = None
+    *,
+    actor: Actor,
+    now: datetime,
+    batch: int = 200,
+    failed: Failures | None = None,
+    passed: set[uuid.UUID] | None = None,
 ) -> int:
     """Give the seats of overdue holds back, one batch (D7).
 
@@ -83,17 +89,19 @@ def expire_holds(
 
     Args:
         failed: holds to pass over; those that fail now are added.
+        passed: slots to pass over; those that somebody else holds now are added.
 
     Returns:
-        How many bookings it expired; call again until it is 0 and nothing more has failed.
+        How many bookings it expired; call again until it is 0 and nothing more failed or was
+        passed over.
     """
     failed = {} if failed is None else failed
 
     def find() -> list[Booking]:
-        slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch, skip=failed)
+        slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch, skip=failed, passed=passed)
         return locks.overdue_holds(slot_ids, now=now, skip=failed) if slot_ids else []
 
-    return _sweep(
+    return sweep(
         EXPIRE_HOLDS,
         find=find,
         is_due=lambda b: (
@@ -107,17 +115,23 @@ def expire_holds(
 
 
 def complete_bookings(
-    *, actor: Actor, now: datetime, batch: int = 500, failed: Failures | None = None
+    *,
+    actor: Actor,
+    now: datetime,
+    batch: int = 500,
+    failed: Failures | None = None,
+    passed: set[uuid.UUID] | None = None,
 ) -> int:
     """Complete checked-in bookings whose slot has ended, one batch; returns how many.
 
     Args:
         failed: bookings to pass over; those that fail now are added.
+        passed: slots to pass over; those that somebody else holds now are added.
     """
     failed = {} if failed is None else failed
-    return _sweep(
+    return sweep(
         COMPLETE,
-        find=lambda: locks.finished_bookings(before=now, limit=batch, skip=failed),
+        find=lambda: locks.finished_bookings(before=now, limit=batch, skip=failed, passed=passed),
         is_due=lambda b: b.status == BookingStatus.CHECKED_IN and b.slot.ends_at <= now,
         step=lambda found: transitions.complete(found, now=now),
         actor=actor,
@@ -126,7 +140,7 @@ def complete_bookings(
     )
 
 
-def _sweep(
+def sweep(
     name: str,
     *,
     find: Callable[[], list[Booking]],
@@ -135,11 +149,19 @@ def _sweep(
     actor: Actor,
     reason: str,
     failed: Failures,
+    lease: Lease | None = None,
 ) -> int:
-    """Take a step with all that ``find`` locks; if the database refuses, with one at a time."""
+    """Take a step with all that ``find`` locks; if the database refuses, with one at a time.
+
+    Args:
+        is_due: whether a booking that was locked again still is what ``find`` looks for.
+        lease: renewed in each transaction, where nobody else may do this at the same time.
+    """
     slot_of: dict[uuid.UUID, uuid.UUID] = {}
+    renew = lease.renew if lease else lambda: None
     try:
         with transaction.atomic(), audited(actor, reason=reason):
+            renew()
             found = find()
             slot_of = {b.pk: b.slot_id for b in found}
             step(found)
@@ -150,6 +172,7 @@ def _sweep(
 
     def alone(booking_id: uuid.UUID) -> bool:
         with transaction.atomic(), audited(actor, reason=reason):
+            renew()
             # The locks went with the batch: look again.
             free = locks.slots_nobody_holds([slot_of[booking_id]])
             found = [b for b in locks.bookings([booking_id]) if b.slot_id in free and is_due(b)]

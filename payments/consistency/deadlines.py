@@ -12,7 +12,7 @@ from bookings.consistency.parts import mine, params, recount
 from payments import locks, transitions
 from payments.lifecycle import TransactionStatus
 
-SWEEP_IS_LATE_AFTER = timedelta(minutes=30)  # it runs every ten
+SWEEP_IS_LATE_AFTER = timedelta(hours=1)  # it runs every thirty minutes
 
 _OVERDUE = f"""
     SELECT t.id::text, t.reference, t.organization_id, t.due_at
@@ -55,5 +55,5 @@ def fix_unpaid_overdue(problem: Problem, actor: Actor, now: datetime) -> FixResu
     if not requests:
         return FixResult.needs_review("Its bookings have ended, or one of them is confirmed.")
     recount({b.slot_id for b in requests})
-    transitions.expire(found[0], requests, now=now)
+    transitions.expire([(found[0], requests)], now=now)
     return FixResult.fixed(f"It expired with {len(requests)} bookings.")
