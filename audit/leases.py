@@ -76,7 +76,7 @@ def taken(name: str, *, lasting: timedelta = LASTING) -> Iterator[Lease | None]:
 
 def _take(lease: Lease) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_MAKE, [lease.name, lease.holder])
+        cursor.execute(_MAKE, [lease.name, lease.holder, lease.name])
         worker = f"{socket.gethostname()}:{os.getpid()}"[:200]
         cursor.execute(_TAKE, [lease.holder, worker, lease.lasting, lease.name])
         return bool(cursor.rowcount)
@@ -93,8 +93,10 @@ def _give_back(lease: Lease) -> None:
 # All by the clock of the database, which all workers share.
 _MAKE = """
     INSERT INTO audit_lease (name, holder, worker, taken_at, until)
-    VALUES (%s, %s, '', clock_timestamp(), clock_timestamp()) ON CONFLICT (name) DO NOTHING
+    SELECT %s, %s, '', clock_timestamp(), clock_timestamp()
+    WHERE NOT EXISTS (SELECT 1 FROM audit_lease WHERE name = %s) ON CONFLICT (name) DO NOTHING
 """
+# ON CONFLICT alone would wait for whoever is changing the row.
 # Who is in the middle of a transaction of the work holds the row: that is not waited for.
 _TAKE = """
     UPDATE audit_lease

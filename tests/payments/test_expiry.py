@@ -17,7 +17,7 @@ from audit.models import OutboxEvent
 from bookings.models import Booking, Slot
 from bookings.services import bookings
 from config.celery import CELERY_BEAT_SCHEDULE
-from payments import tasks
+from payments import locks, tasks
 from payments.models import CartItem, CartTransaction
 from payments.services import decisions, expiry
 from tests import factories as f
@@ -221,6 +221,31 @@ def test_any_number_of_bookings_costs_the_same_number_of_statements(room):
     assert counts[0] == counts[1]
 
 
+def test_any_number_of_orders_costs_the_same_number_of_statements(room):
+    counts = []
+    for number in (1, 12, 30):
+        made = [order(room, 2, method=("pay_now", "pay_on_arrival")[n % 2]) for n in range(number)]
+        with CaptureQueriesContext(connection) as captured:
+            assert expire(max(o.due_at for o in made)) == number
+        counts.append(len(captured))
+
+    assert counts[1] == counts[2]
+    assert counts[1] - counts[0] <= 10  # the two ways to pay are told two reasons
+    assert {statuses(o) == EXPIRED for o in CartTransaction.objects.all()} == {True}
+
+
+def test_a_batch_locks_a_thousand_bookings_at_most_and_the_next_one_the_rest(room, monkeypatch):
+    made = [order(room, 3) for _ in range(4)]
+    monkeypatch.setattr(locks, "MOST_AT_ONCE", 7)
+    now = max(o.due_at for o in made)
+
+    assert [expire(now) for _ in range(3)] == [2, 2, 0]
+
+    monkeypatch.setattr(locks, "MOST_AT_ONCE", 1)
+    large = order(room, 3)
+    assert expire(large.due_at) == 1
+
+
 def test_the_query_reads_the_index_of_what_is_pending():
     with connection.cursor() as cursor:
         cursor.execute(
@@ -368,8 +393,8 @@ def test_a_database_in_trouble_stops_the_sweep_and_blames_no_order(room):
     assert [statuses(o) for o in orders] == [PENDING, PENDING]
 
 
-def test_it_runs_every_ten_minutes():
+def test_it_runs_every_thirty_minutes():
     entry = CELERY_BEAT_SCHEDULE["expire-unpaid"]
 
     assert entry["task"] == tasks.expire_unpaid.name
-    assert entry["schedule"] == entry["options"]["expire_seconds"] == 600
+    assert entry["schedule"] == entry["options"]["expire_seconds"] == 1_800

@@ -338,6 +338,12 @@ def expiring(transaction):
     return lambda: expiry.expire_unpaid(actor=f.SYSTEM, now=transaction.due_at)
 
 
+def singly(transaction):
+    return lambda: expiry.expire_singly(
+        [transaction.pk], actor=f.SYSTEM, now=transaction.due_at, failed={}
+    )
+
+
 def submitting(transaction):
     return lambda: f.submit_proof(transaction)
 
@@ -391,11 +397,14 @@ def test_who_pays_or_approves_what_is_just_expiring_waits_and_is_told(act):
     assert_consistent()
 
 
-def test_a_sweep_waits_for_the_upload_and_then_leaves_the_order_alone():
+@pytest.mark.parametrize("alone", [False, True], ids=["batch", "singly"])
+def test_a_sweep_meets_an_upload_and_leaves_the_order_alone(alone):
+    """In a batch it waits for nobody; what was held is tried again singly, and that waits."""
     transaction = unpaid()
+    sweep = singly(transaction) if alone else expiring(transaction)
 
     first, second = interleave(
-        submitting(transaction), after=(proofs, "_check_quota"), second=expiring(transaction)
+        submitting(transaction), after=(proofs, "_check_quota"), second=sweep
     )
 
     assert isinstance(first, Proof)
