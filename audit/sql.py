@@ -71,6 +71,29 @@ def insert_rows(rows: Sequence[models.Model]) -> None:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
+def insert_new(
+    model: type[models.Model], rows: Sequence[models.Model], *, returning: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Insert those of these rows that are not there yet, in one statement; values of those.
+
+    Whoever inserts the same at the same time is waited for, and then was first.
+
+    Args:
+        returning: columns.
+    """
+    if not rows:
+        return []
+    sql, fields = _insert_rows_sql(model)
+    database = connections[DEFAULT_DB_ALIAS]
+    values = [
+        [f.get_db_prep_save(f.pre_save(row, add=True), database) for row in rows] for f in fields
+    ]
+    columns = ", ".join(f'"{name}"' for name in returning)
+    with prepared_cursor() as cursor:
+        cursor.execute(f"{sql} ON CONFLICT DO NOTHING RETURNING {columns}", values)
+        return list(cursor.fetchall())
+
+
 @cache
 def _insert_rows_sql(model: type[models.Model]) -> tuple[str, list[Any]]:
     fields = [f for f in model._meta.local_concrete_fields if not _filled_in_by_database(f)]

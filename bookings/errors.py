@@ -77,6 +77,19 @@ class CustomerKnown(DomainError):
     code = "customer_known"
 
 
+class TooManyNoShows(DomainError):
+    """A customer who did not come too often books with the staff."""
+
+    code = "too_many_no_shows"
+
+
+class NotStarted(DomainError):
+    """Nobody has missed what has not started."""
+
+    code = "not_started"
+    constraints = ("bookings_booking_missed_after_its_start",)
+
+
 class TooLate(DomainError):
     """The deadline for this has passed; ask the staff."""
 

@@ -444,10 +444,13 @@ def slots_with_overdue_holds(
         .exclude(pk__in=list(skip))
         .exclude(slot__in=list(passed))
     )
-    return _ours(overdue.order_by("held_until").values_list("slot_id", flat=True)[:limit], passed)
+    return slots_not_passed(
+        overdue.order_by("held_until").values_list("slot_id", flat=True)[:limit], passed
+    )
 
 
-def _ours(slot_ids: Iterable[uuid.UUID], passed: set[uuid.UUID]) -> list[uuid.UUID]:
+def slots_not_passed(slot_ids: Iterable[uuid.UUID], passed: set[uuid.UUID]) -> list[uuid.UUID]:
+    """The same, for sweeps: those passed over are added to ``passed``."""
     wanted = set(slot_ids)
     ours = slots_nobody_holds(wanted) if wanted else []
     passed.update(wanted.difference(ours))
@@ -473,7 +476,7 @@ def finished_bookings(
     checked_in = Q(status=BookingStatus.CHECKED_IN) & ~Q(pk__in=list(skip))
     done = Booking.objects.filter(checked_in, slot__ends_at__lte=before)
     ids = done.exclude(slot__in=list(passed)).order_by("slot__ends_at", "pk")
-    ours = _ours(ids.values_list("slot_id", flat=True)[:limit], passed)
+    ours = slots_not_passed(ids.values_list("slot_id", flat=True)[:limit], passed)
     return bookings_where(Q(slot_id__in=ours) & checked_in) if ours else []
 
 

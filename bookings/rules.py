@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bookings import locks
-from bookings.errors import TooFarAhead, TooLate, TooManyBookings, TooSoon
-from bookings.lifecycle import LIVE
+from bookings.errors import TooFarAhead, TooLate, TooManyBookings, TooManyNoShows, TooSoon
+from bookings.lifecycle import LIVE, BookingStatus
 from bookings.models import Booking, Customer, Resource, Slot
 
 
@@ -22,10 +22,39 @@ def check_new(slots: Sequence[Slot], customer: Customer, *, now: datetime) -> No
     Raises:
         TooSoon, TooFarAhead: see there.
         TooManyBookings: they would have more than the resource allows.
+        TooManyNoShows: they did not come too often.
     """
+    check_no_shows(customer, now=now)
     for slot in slots:
         check_time(slot.resource, slot.starts_at, now=now)
     check_number(slots[0].resource, len(slots), left_for(slots[0].resource, customer, now=now))
+
+
+def check_no_shows(customer: Customer, *, now: datetime) -> None:
+    """Raise TooManyNoShows if a customer did not come too often to book themselves.
+
+    No statement is sent where the organisation sets no limit, if it is loaded.
+    """
+    limit = customer.organization.no_show_limit
+    if limit is None:
+        return
+    count = count_no_shows(customer, now=now)
+    if count >= limit:
+        days = customer.organization.no_show_days
+        raise TooManyNoShows(
+            f"{count} booking{'s were' if count > 1 else ' was'} missed within {days} days, so new"
+            " ones are made by the staff: ask them.",
+            no_shows=count,
+            limit=limit,
+        )
+
+
+def count_no_shows(customer: Customer, *, now: datetime) -> int:
+    """How often a customer did not come, in the time for which their organisation counts it."""
+    since = now - timedelta(days=customer.organization.no_show_days)
+    return Booking.objects.filter(
+        customer=customer, status=BookingStatus.NO_SHOW, slot__ends_at__gt=since
+    ).count()
 
 
 def left_for(resource: Resource, customer: Customer, *, now: datetime) -> int | None:

@@ -101,6 +101,8 @@ def user_and_viewer(
     (user, organization, customer), role = _models_of(row[:-1]), row[-1]
     if organization is None:
         return user, None
+    if customer is not None:
+        customer.organization = organization  # what its rules ask costs no statement
     return user, Viewer(user, organization, customer, role)
 
 

@@ -8,8 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from audit.context import Actor
+from audit.leases import Lease
 from audit.observability import sweeps
-from bookings.services import bookings, schedule_sweeps
+from bookings.services import bookings, no_shows, reminders, schedule_sweeps
 
 MOST_BATCHES_OF_RESOURCES = 1_000
 
@@ -41,6 +42,42 @@ def complete_bookings() -> int:
         ),
         actor=actor,
         passed=passed,
+    )
+
+
+@shared_task(name="bookings.tasks.mark_no_shows")
+def mark_no_shows() -> int:
+    """Mark those who did not come; every 15 minutes."""
+    return sweeps.run_alone(no_shows.MARK, _mark_no_shows)
+
+
+def _mark_no_shows(lease: Lease) -> int:
+    actor = Actor.system("no-shows")
+    passed: set[uuid.UUID] = set()
+    return sweeps.run(
+        no_shows.MARK,
+        lambda failed: no_shows.mark_no_shows(
+            actor=actor, now=timezone.now(), failed=failed, passed=passed, lease=lease
+        ),
+        actor=actor,
+        passed=passed,
+    )
+
+
+@shared_task(name="bookings.tasks.send_reminders")
+def send_reminders() -> int:
+    """Remind customers of what starts soon; every 5 minutes."""
+    return sweeps.run_alone(reminders.REMIND, _send_reminders)
+
+
+def _send_reminders(lease: Lease) -> int:
+    actor = Actor.system("reminders")
+    return sweeps.run(
+        reminders.REMIND,
+        lambda failed: reminders.remind(
+            actor=actor, now=timezone.now(), failed=failed, lease=lease
+        ),
+        actor=actor,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from audit import outbox
 from audit.errors import DomainError
-from audit.sql import insert, insert_rows, update_rows
+from audit.sql import insert, insert_new, insert_rows, update_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import (
@@ -23,7 +23,8 @@ from bookings.lifecycle import (
     ProposalStatus,
     SlotStatus,
 )
-from bookings.models import Booking, CheckInCode, Customer, Proposal, Series, Slot
+from bookings.locks_times import DueReminder
+from bookings.models import Booking, CheckInCode, Customer, Proposal, Reminder, Series, Slot
 
 COUNTERS = ("taken_bookings", "taken_units")
 
@@ -596,6 +597,56 @@ def check_in(booking: Booking, *, now: datetime) -> None:
 def complete(bookings: Sequence[Booking], *, now: datetime) -> None:
     """Checked in becomes completed, after the end."""
     _move(bookings, "complete", now=now)
+
+
+def miss(bookings: Sequence[Booking], *, now: datetime, tell: bool = True) -> None:
+    """Confirmed becomes no-show: nobody came. The customers are told."""
+    _move(bookings, "miss", now=now, missed_at=now, excused_at=None)
+    if tell and bookings:
+        outbox.emit_many(notices.to_customers("booking.missed", bookings))
+
+
+def excuse(bookings: Sequence[Booking], *, now: datetime, reason: str) -> None:
+    """A no-show was none, and no sweep makes it one again; the customers are told.
+
+    They take their seats again, in slots that are over or on: the slots are locked.
+    """
+    _move(bookings, "excuse", now=now, reason=reason, missed_at=None, excused_at=now)
+    if bookings:
+        outbox.emit_many(notices.to_customers("booking.excused", bookings))
+
+
+def remind(due: Sequence[DueReminder], *, now: datetime) -> list[Booking]:
+    """Remind of locked bookings, once for each slot and lead time; those that were reminded.
+
+    Of several reminders of one booking only the last goes out.
+
+    Args:
+        due: booking, slot and lead times in hours of each.
+    """
+    written = insert_new(
+        Reminder,
+        [
+            Reminder(booking_id=booking_id, slot_id=slot_id, hours=lead, created_at=now)
+            for booking_id, slot_id, leads in due
+            for lead in leads
+        ],
+        returning=("booking_id", "hours"),
+    )
+    hours: dict[uuid.UUID, int] = {}
+    for booking_id, lead in written:
+        hours[booking_id] = min(lead, hours.get(booking_id, lead))
+    if not hours:
+        return []
+    found = Booking.objects.filter(pk__in=list(hours)).select_related(
+        "slot__resource", "customer", "organization"
+    )
+    bookings = list(found.order_by("slot__starts_at", "pk"))
+    events = notices.to_customers("booking.reminder", bookings)
+    for event, booking in zip(events, bookings, strict=True):
+        event.payload["hours"] = hours[booking.pk]  # type: ignore[index]
+    outbox.emit_many(events)
+    return bookings
 
 
 def set_deadline(bookings: Sequence[Booking], *, pending_until: datetime | None) -> None:

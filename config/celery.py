@@ -46,6 +46,10 @@ CELERY_BEAT_SCHEDULE = {
     "expire-unpaid": tick("payments.tasks.expire_unpaid", 30 * MINUTE, expires=30 * MINUTE),
     # Close bookings whose time is over.
     "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
+    # Remind customers of what starts soon.
+    "send-reminders": tick("bookings.tasks.send_reminders", 5 * MINUTE, expires=5 * MINUTE),
+    # Mark those who did not come, as long after the end as their organisation says.
+    "mark-no-shows": tick("bookings.tasks.mark_no_shows", 15 * MINUTE, expires=15 * MINUTE),
     # Make the slots of the day that comes into each resource's horizon, in the resource's own
     # night. Every hour, as it is midnight somewhere; who has had their new day is passed over.
     "extend-schedules": tick("bookings.tasks.extend_schedules", crontab(minute="7"), expires=HOUR),

@@ -31,6 +31,9 @@ MOST_SECONDS = 60  # then the next run goes on; a task is told to stop after 90
 MOST_SHOWN = 10
 MOST_TOLD = 1_000
 
+# The database is in trouble, the time is up or the lease is lost: no row is to blame.
+NO_ROW_S_FAULT = (OperationalError, InterfaceError, SoftTimeLimitExceeded, LeaseLost)
+
 Failures = dict[UUID, str]
 """What failed in a run, and the kind of error it failed with."""
 
@@ -103,15 +106,14 @@ def each(
 ) -> int:
     """Do one row at a time; what raises ``blame`` is logged and added to ``failed``.
 
-    ``act`` opens a transaction of its own and says whether it did anything. Where the database
-    itself is in trouble, the time is up or the lease is lost, no row is to blame, and the error
+    ``act`` opens a transaction of its own and says whether it did anything. What is no row's fault
     is raised on.
     """
     done = 0
     for row_id in ids:
         try:
             done += act(row_id)
-        except (OperationalError, InterfaceError, SoftTimeLimitExceeded, LeaseLost):
+        except NO_ROW_S_FAULT:
             raise
         except blame as error:
             failed[row_id] = type(error).__name__

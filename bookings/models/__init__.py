@@ -3,6 +3,7 @@ from bookings.models.composition import Pool, PoolMember, PoolNeed, ResourcePart
 from bookings.models.customer import Customer
 from bookings.models.organization import Membership, Organization, Role
 from bookings.models.proposal import Proposal
+from bookings.models.reminder import Reminder
 from bookings.models.resource import Resource
 from bookings.models.schedule import Schedule, ScheduleException, ScheduleRule
 from bookings.models.series import Series
@@ -20,6 +21,7 @@ __all__ = [
     "PoolMember",
     "PoolNeed",
     "Proposal",
+    "Reminder",
     "Resource",
     "ResourcePart",
     "Role",

@@ -17,6 +17,7 @@ from bookings.models.customer import Customer
 from bookings.models.organization import Organization
 from bookings.models.slot import Slot
 from bookings.triggers import count_seats, stay_in_organization
+from bookings.triggers_times import note_times
 
 if TYPE_CHECKING:
     from bookings.models.proposal import Proposal
@@ -58,6 +59,11 @@ class Booking(models.Model):
     requested_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
     checked_in_at = models.DateTimeField(_("checked in at"), null=True, blank=True)
+    missed_at = models.DateTimeField(_("marked as a no-show at"), null=True, blank=True)
+    # Staff said that it was no no-show: no sweep marks it again.
+    excused_at = models.DateTimeField(_("excused at"), null=True, blank=True)
+    # Since when it is in its slot, where it was moved; kept by the database.
+    slot_since = models.DateTimeField(_("moved at"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     ended_reason = models.CharField(_("reason"), max_length=500, blank=True)
     # Holds the seats of a proposed time for that booking, until its customer has answered.
@@ -121,6 +127,15 @@ class Booking(models.Model):
                 name="bookings_booking_ended_says_when",
             ),
             models.CheckConstraint(
+                condition=Q(
+                    status=BookingStatus.NO_SHOW,
+                    missed_at__isnull=False,
+                    excused_at__isnull=True,
+                )
+                | (~Q(status=BookingStatus.NO_SHOW) & Q(missed_at__isnull=True)),
+                name="bookings_booking_missed_says_when",
+            ),
+            models.CheckConstraint(
                 condition=Q(stands_for__isnull=True)
                 | Q(
                     status__in=[
@@ -154,6 +169,11 @@ class Booking(models.Model):
                 name="bookings_stand_ins",
             ),
             models.Index(
+                fields=["customer"],
+                condition=Q(status=BookingStatus.NO_SHOW),
+                name="bookings_no_shows",
+            ),
+            models.Index(
                 fields=["series"], condition=Q(series__isnull=False), name="bookings_by_series"
             ),
         ]
@@ -161,6 +181,7 @@ class Booking(models.Model):
             FollowLifecycle(BOOKING),
             BumpVersion(),
             stay_in_organization("bookings_booking", "organization", "customer"),
+            *note_times(),
             *count_seats(),
         ]
 

@@ -2,8 +2,9 @@
 
 import zoneinfo
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +19,19 @@ def validate_time_zone(value: str) -> None:
         raise ValidationError(
             _("%(value)s is not a time zone."), params={"value": value}
         ) from error
+
+
+MOST_REMINDERS = 5
+LONGEST_REMINDER = 30 * 24  # hours
+
+
+def default_reminders() -> list[int]:
+    return [24, 2]
+
+
+def validate_reminders(hours: list[int]) -> None:
+    if len(set(hours)) != len(hours):
+        raise ValidationError(_("The same reminder is there twice."))
 
 
 class Organization(models.Model):
@@ -38,6 +52,34 @@ class Organization(models.Model):
     )
     proposal_hours = models.PositiveSmallIntegerField(
         _("hours to answer a proposed time"), default=48, validators=[MinValueValidator(1)]
+    )
+    no_show_minutes = models.PositiveSmallIntegerField(
+        _("minutes after the end until who did not come is a no-show"),
+        default=60,
+        null=True,
+        blank=True,
+        help_text=_("Empty: only the staff mark somebody as a no-show."),
+    )
+    no_show_limit = models.PositiveSmallIntegerField(
+        _("no-shows after which customers cannot book themselves"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Staff can still book for them, with a reason. Empty: no limit."),
+    )
+    no_show_days = models.PositiveSmallIntegerField(
+        _("days for which a no-show counts"), default=365, validators=[MinValueValidator(1)]
+    )
+    reminder_hours = ArrayField(
+        models.PositiveSmallIntegerField(
+            validators=[MinValueValidator(1), MaxValueValidator(LONGEST_REMINDER)]
+        ),
+        verbose_name=_("hours before the start at which customers are reminded"),
+        size=MOST_REMINDERS,
+        default=default_reminders,
+        blank=True,
+        validators=[validate_reminders],
+        help_text=_("Separated by commas, such as 24,2. Empty: nobody is reminded."),
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -60,6 +102,16 @@ class Organization(models.Model):
             models.CheckConstraint(
                 condition=models.Q(proposal_hours__gte=1),
                 name="bookings_organization_proposals_last_an_hour",
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(no_show_limit__isnull=True) | models.Q(no_show_limit__gte=1))
+                & models.Q(no_show_days__gte=1),
+                name="bookings_organization_no_shows_count",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reminder_hours__len__lte=MOST_REMINDERS)
+                & ~models.Q(reminder_hours__contains=[0]),
+                name="bookings_organization_reminders_are_few",
             ),
         ]
 

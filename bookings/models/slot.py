@@ -162,6 +162,7 @@ class Slot(models.Model):
         indexes = [
             models.Index(fields=["organization", "starts_at", "id"]),
             models.Index(fields=["resource", "starts_at"]),
+            models.Index(fields=["ends_at"], name="bookings_slot_by_end"),
             models.Index(
                 fields=["organization", "starts_at"],
                 condition=Q(line_units__isnull=False),

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.errors import StaleVersion
@@ -151,7 +151,7 @@ def sweep(
     failed: Failures,
     lease: Lease | None = None,
 ) -> int:
-    """Take a step with all that ``find`` locks; if the database refuses, with one at a time.
+    """Take a step with all that ``find`` locks; if it fails, with one at a time.
 
     Args:
         is_due: whether a booking that was locked again still is what ``find`` looks for.
@@ -166,9 +166,11 @@ def sweep(
             slot_of = {b.pk: b.slot_id for b in found}
             step(found)
         return len(found)
-    except DatabaseError as error:
-        if isinstance(error, OperationalError) or not slot_of:
-            raise  # no row is to blame
+    except sweeps.NO_ROW_S_FAULT:
+        raise
+    except Exception:
+        if not slot_of:
+            raise
 
     def alone(booking_id: uuid.UUID) -> bool:
         with transaction.atomic(), audited(actor, reason=reason):
@@ -179,4 +181,4 @@ def sweep(
             step(found)
         return bool(found)
 
-    return sweeps.each(name, slot_of, alone, failed=failed, blame=DatabaseError)
+    return sweeps.each(name, slot_of, alone, failed=failed, blame=Exception)

@@ -123,6 +123,7 @@ class Past:
             checked_in_at=slot.starts_at - timedelta(minutes=self._rng.randint(1, 12))
             if status in (B.CHECKED_IN, B.COMPLETED)
             else None,
+            missed_at=slot.ends_at + HOUR if status == B.NO_SHOW else None,
             ended_at=transaction.ended_at,
             ended_reason=transaction.decision_reason if transaction.ended_at else "",
         )

@@ -85,6 +85,7 @@ class Bookings(OrganizationView):
                 "too_soon",
                 "too_far_ahead",
                 "too_many_bookings",
+                "too_many_no_shows",
                 "not_offered",
                 "payment_method_not_offered",
             ],

@@ -66,6 +66,7 @@ class CartItems(OrganizationView):
                 "too_soon",
                 "too_far_ahead",
                 "too_many_bookings",
+                "too_many_no_shows",
                 "not_offered",
                 "cart_full",
             ]

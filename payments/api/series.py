@@ -70,6 +70,7 @@ class AllSeries(OrganizationView):
                 "slot_gone",
                 "not_offered",
                 "too_many_bookings",
+                "too_many_no_shows",
                 "payment_method_not_offered",
                 "permission_denied",
             ]

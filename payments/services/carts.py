@@ -48,6 +48,7 @@ def add_item(
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
+        TooManyNoShows: the customer did not come too often.
         CartFull: there are 100 items in it.
         Invalid: ``units`` is not between 1 and 10,000.
         NotOffered: a free time that is not offered; see ``bookings.services.free_times``.

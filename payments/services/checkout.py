@@ -98,6 +98,7 @@ def book(
         NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
+        TooManyNoShows: the customer did not come too often.
         MethodNotOffered: pay now needs the cart.
     """
     check_units(units)

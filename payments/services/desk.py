@@ -75,7 +75,7 @@ def book_for(
 
     Raises:
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``; no reason helps.
-        TooSoon, TooFarAhead, TooManyBookings: the rules of the resource; see ``overriding``.
+        TooSoon, TooFarAhead, TooManyBookings, TooManyNoShows: the rules; see ``overriding``.
         NotOffered: a free time that is not offered; no reason helps.
         MethodNotOffered: the organisation is not paid that way.
         CustomerKnown: somebody new has the address or the number of a customer; ``customers``
@@ -154,6 +154,7 @@ def customer_in(organization: Organization, customer: Customer | NewCustomer) ->
     if isinstance(customer, Customer):
         if customer.organization_id != organization.pk:
             raise NotFound("There is no such customer.")
+        customer.organization = organization  # loaded, so that its rules cost no statement
         return customer
     made = _tidied(organization, customer)
     known = _known(made, none_of=customer.none_of)

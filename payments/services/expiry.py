@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.leases import Lease
@@ -71,9 +71,11 @@ def expire_unpaid(
         done = len(orders)
         ended = {order.pk for order, _ in orders}
         left = [order.pk for order, _ in found if order.pk not in ended]
-    except DatabaseError as error:
-        if isinstance(error, OperationalError) or not found:
-            raise  # no row is to blame
+    except sweeps.NO_ROW_S_FAULT:
+        raise
+    except Exception:
+        if not found:
+            raise
         done, left = 0, [order.pk for order, _ in found]
     return done + expire_singly(left, actor=actor, now=now, failed=failed, lease=lease)
 

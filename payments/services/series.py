@@ -198,6 +198,7 @@ def book_series(
         SeriesNotFree: a date is not free and all are wanted, or none is. ``dates`` says what there
             is on each; nothing is changed.
         TooManyBookings: the customer would have more than the resource allows.
+        TooManyNoShows: the customer did not come too often.
         SlotGone, NotOffered, NotFound: see :func:`plan`.
         MethodNotOffered, MixedCurrencies: see checkout.
         Invalid: as in :func:`plan`, or the note or the reason is too long.
@@ -216,6 +217,8 @@ def book_series(
         length = _length(resource, wish)
         dates = _look(resource, wish, length, overriding=bool(overriding), now=now)
         slots = _lock(resource, dates)
+        if not overriding:
+            rules.check_no_shows(person, now=now)
         left = None if overriding else rules.left_for(resource, person, now=now)
         series = Series(
             organization=organization,

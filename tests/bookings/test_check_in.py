@@ -105,7 +105,8 @@ def test_a_cancelled_booking_is_not_let_in():
 @pytest.mark.parametrize("status", ["reschedule_proposed", "no_show"])
 def test_a_booking_that_is_in_question_is_not_let_in(status):
     booking = confirmed()
-    Booking.objects.update(status=status)
+    missed_at = booking.slot.ends_at if status == "no_show" else None
+    Booking.objects.update(status=status, missed_at=missed_at)
 
     refuses(NotConfirmed, code_of(booking), now=booking.slot.starts_at)
 

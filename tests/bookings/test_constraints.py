@@ -62,6 +62,21 @@ now = timezone.now
 new_id = uuid.uuid4
 
 
+def miss_too_early(w):
+    change(w.booking, status="pending")
+    change(w.booking, status="confirmed", confirmed_at=now())
+    change(w.booking, status="no_show", missed_at=w.slot.starts_at - HOUR)
+
+
+def remind_twice(w):
+    for number in (1, 2):
+        sql(
+            "INSERT INTO bookings_reminder (id, booking_id, slot_id, hours, created_at)"
+            " VALUES (%s, %s, %s, 24, now())",
+            [number, w.booking.pk, w.slot.pk],
+        )
+
+
 def book_a_closed_slot(w):
     change(w.slot, status="closed")
     copy(w.booking, id=new_id(), reference="X")
@@ -84,6 +99,10 @@ CLAIMS = {
         w.booking, id=new_id(), reference="X", status="checked_in", confirmed_at=now()
     ),
     "bookings_booking_ended_says_when": lambda w: change(w.booking, status="cancelled"),
+    "bookings_booking_missed_says_when": lambda w: copy(
+        w.booking, id=new_id(), reference="X", status="no_show", confirmed_at=now()
+    ),
+    "bookings_reminder_once": remind_twice,
     "bookings_customer_one_per_account": lambda w: copy(w.customer, id=new_id()),
     "bookings_membership_one_role_per_person": lambda w: copy(w.member, id=new_id()),
     "bookings_membership_role_is_known": lambda w: change(w.member, role="king"),
@@ -97,6 +116,10 @@ CLAIMS = {
     "bookings_organization_holds_last_a_minute": lambda w: change(w.organization, hold_minutes=0),
     "bookings_organization_pending_lasts_an_hour": lambda w: change(
         w.organization, pending_hours=0
+    ),
+    "bookings_organization_no_shows_count": lambda w: change(w.organization, no_show_limit=0),
+    "bookings_organization_reminders_are_few": lambda w: change(
+        w.organization, reminder_hours=[1, 2, 3, 4, 5, 6]
     ),
     "bookings_resource_kind_is_known": lambda w: change(w.resource, kind="ghost"),
     "bookings_resource_name_is_unique": lambda w: change(w.resource, name=w.other_resource.name),
@@ -124,6 +147,7 @@ CLAIMS = {
         w.member.user, email=w.customer.user.email.upper()
     ),
     # Claims of triggers, which are not among the models' constraints.
+    "bookings_booking_missed_after_its_start": miss_too_early,
     "bookings_slot_matches_its_resource": lambda w: copy(
         w.slot, id=new_id(), resource_id=w.doctor.pk
     ),
@@ -155,6 +179,7 @@ def test_every_constraint_of_the_models_is_proven_here_or_with_the_schedules():
         ("bookings_occupancy_never_overlaps", "resource_taken"),
         ("bookings_booking_slot_is_bookable", "slot_gone"),
         ("bookings_slot_with_people_keeps_its_time", "slot_in_use"),
+        ("bookings_booking_missed_after_its_start", "not_started"),
     ],
 )
 def test_a_refusal_that_people_can_meet_has_words_for_them(world, claim, code):
@@ -171,7 +196,14 @@ def test_a_refusal_that_people_can_meet_has_words_for_them(world, claim, code):
 
 def test_a_booking_changes_its_status_only_along_its_table(world):
     said: dict[str, Any] = {"held_until": now(), "confirmed_at": now(), "checked_in_at": now()}
-    states = {s: said | {"ended_at": now() if s in ENDED else None} for s in BookingStatus.values}
+    states = {
+        s: said
+        | {
+            "ended_at": now() if s in ENDED else None,
+            "missed_at": world.slot.ends_at if s == "no_show" else None,
+        }
+        for s in BookingStatus.values
+    }
 
     passed = moves_the_database_lets_pass(world.booking, BOOKING, states)
 
@@ -298,6 +330,7 @@ def test_what_was_booked_in_the_past_can_be_restored(world, status):
         status=status,
         confirmed_at=now(),
         checked_in_at=now(),
+        missed_at=now() if status == "no_show" else None,
         ended_at=now() if status in ENDED else None,
     )
 

@@ -219,6 +219,8 @@ def test_a_contradiction_is_left_to_people(transaction, booking, customer, court
         + (", payment_status = 'paid', paid_at = now()" if transaction == "approved" else ""),
     )
     more = ", confirmed_at = now(), checked_in_at = now(), held_until = now() + interval '1 h'"
+    if booking == "no_show":
+        more += ", missed_at = now() + interval '400 d'"
     for one in bookings_of(made):
         set_booking(one, booking, more)
     before = same(made, *bookings_of(made))

@@ -306,7 +306,8 @@ def test_an_order_with_somebody_who_came_or_was_missed_is_not_cancelled_as_a_who
     if status != "no_show":
         Booking.objects.filter(pk=came.pk).update(status="checked_in", checked_in_at=now)
     if status != "checked_in":
-        Booking.objects.filter(pk=came.pk).update(status=status)
+        missed_at = came.slot.starts_at if status == "no_show" else None
+        Booking.objects.filter(pk=came.pk).update(status=status, missed_at=missed_at)
 
     with refusal(BookingOver, "singly"):
         decide(decisions.cancel, order)

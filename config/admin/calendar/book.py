@@ -29,7 +29,13 @@ from audit.errors import DomainError, IdempotencyInProgress, IdempotencyKeyReuse
 from audit.idempotency import Answer
 from bookings.admin import show as show_bookings
 from bookings.admin.base import person
-from bookings.errors import CustomerKnown, TooFarAhead, TooManyBookings, TooSoon
+from bookings.errors import (
+    CustomerKnown,
+    TooFarAhead,
+    TooManyBookings,
+    TooManyNoShows,
+    TooSoon,
+)
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may, organizations_with
@@ -245,7 +251,10 @@ def _done(booking: Booking, made: CartTransaction) -> str:
 
 def _refused(at: Desk, error: DomainError) -> str:
     """Why it was not booked; and what to do where only the rules are in the way."""
-    if isinstance(error, TooSoon | TooFarAhead | TooManyBookings) and at.may_go_beyond:
+    if (
+        isinstance(error, TooSoon | TooFarAhead | TooManyBookings | TooManyNoShows)
+        and at.may_go_beyond
+    ):
         return _(
             'Not booked, by the rules of %(resource)s: %(why)s To book it all the same, tick "Book anyway" and say why.'
         ) % {
