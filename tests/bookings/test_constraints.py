@@ -73,7 +73,9 @@ def remind_twice(w):
         sql(
             "INSERT INTO bookings_reminder (id, booking_id, slot_id, hours, created_at)"
             " VALUES (%s, %s, %s, 24, now())",
-            [number, w.booking.pk, w.slot.pk],
+            number,
+            w.booking.pk,
+            w.slot.pk,
         )
 
 
