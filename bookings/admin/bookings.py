@@ -25,7 +25,8 @@ from bookings.admin.base import (
     ScopedModelAdmin,
 )
 from bookings.admin.dialogs import OptionalReasonDialog, ReasonDialog, attempt
-from bookings.admin.show import booking_badge, link_to, slot_time, when
+from bookings.admin.no_shows import NoShowActions
+from bookings.admin.show import NOTHING, booking_badge, link_to, slot_time, when
 from bookings.lifecycle import BOOKING
 from bookings.models import Booking
 from bookings.services import bookings as booking_services
@@ -69,7 +70,7 @@ class StartFilter(DropdownFilter):
 
 
 @admin.register(Booking)
-class BookingAdmin(LongListMixin, ScopedModelAdmin):
+class BookingAdmin(NoShowActions, LongListMixin, ScopedModelAdmin):
     """Nothing here is typed over: every change is a button that calls a service."""
 
     provider_path = "slot__resource__provider"
@@ -84,7 +85,8 @@ class BookingAdmin(LongListMixin, ScopedModelAdmin):
     list_select_related = ("customer", "slot__resource")
     search_fields = ("^reference", "customer__name", "customer__email")
     search_help_text = _("Reference, or name or e-mail address of the customer")
-    actions_detail = ("check_in_this", "cancel_this")
+    actions_detail = ("check_in_this", "miss_this", "excuse_this", "cancel_this")
+    actions = ("miss_chosen", "excuse_chosen")
     fieldsets = (
         (
             None,
@@ -104,6 +106,8 @@ class BookingAdmin(LongListMixin, ScopedModelAdmin):
                     ("made", "held_until_shown"),
                     ("requested", "pending_until_shown"),
                     ("confirmed", "checked_in"),
+                    ("missed", "excused"),
+                    ("reminded", "moved"),
                     ("ended", "ended_reason"),
                 )
             },
@@ -121,6 +125,10 @@ class BookingAdmin(LongListMixin, ScopedModelAdmin):
         "pending_until_shown",
         "confirmed",
         "checked_in",
+        "missed",
+        "excused",
+        "reminded",
+        "moved",
         "ended",
     )
 
@@ -268,6 +276,23 @@ class BookingAdmin(LongListMixin, ScopedModelAdmin):
     @display(description=_("checked in"))
     def checked_in(self, booking: Booking) -> str:
         return when(booking.checked_in_at)
+
+    @display(description=_("marked as a no-show"))
+    def missed(self, booking: Booking) -> str:
+        return when(booking.missed_at)
+
+    @display(description=_("excused"))
+    def excused(self, booking: Booking) -> str:
+        return when(booking.excused_at)
+
+    @display(description=_("reminded"))
+    def reminded(self, booking: Booking) -> str:
+        times = sorted(set(booking.reminders.values_list("created_at", flat=True)))
+        return "; ".join(when(at) for at in times) or NOTHING
+
+    @display(description=_("moved here"))
+    def moved(self, booking: Booking) -> str:
+        return when(booking.slot_since)
 
     @display(description=_("ended"))
     def ended(self, booking: Booking) -> str:

@@ -19,6 +19,7 @@ from bookings.admin.base import (
     ScopedModelAdmin,
     person,
 )
+from bookings.admin.no_shows import no_shows_of
 from bookings.admin.show import booking_badge, link_to, slot_time, when
 from bookings.models import Booking, Customer
 from bookings.permissions import may
@@ -42,13 +43,17 @@ class CustomerAdmin(LongListMixin, ScopedModelAdmin):
     fieldsets = (
         (None, {"fields": ("organization", "name", "email", "phone")}),
         (_("Language and time"), {"fields": (("language", "time_zone"),)}),
-        (_("For the staff"), {"fields": ("notes", "account", "since")}),
+        (_("For the staff"), {"fields": ("notes", ("account", "since"), "no_shows")}),
     )
-    readonly_fields = ("account", "since")
+    readonly_fields = ("account", "since", "no_shows")
 
     @display(description=_("account"), boolean=True)
     def account(self, customer: Customer) -> bool:
         return customer.user_id is not None
+
+    @display(description=_("no-shows"))
+    def no_shows(self, customer: Customer) -> str:
+        return no_shows_of(customer) if customer.pk and not customer._state.adding else "–"
 
     @display(description=_("customer since"), ordering="created_at")
     def since(self, customer: Customer) -> str:

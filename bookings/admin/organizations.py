@@ -44,6 +44,7 @@ class OrganizationForm(AuditedForm):
     class Meta:
         model = Organization
         fields = "__all__"
+        widgets = {"reminder_hours": UnfoldAdminTextInputWidget}
 
 
 @admin.register(Organization)
@@ -57,6 +58,11 @@ class OrganizationAdmin(ScopedModelAdmin):
     fieldsets = (
         (None, {"fields": (("name", "slug"), ("email", "time_zone"), "is_active")}),
         (_("How long seats are kept"), {"fields": (("hold_minutes", "pending_hours"),)}),
+        (_("Reminders"), {"fields": ("reminder_hours",)}),
+        (
+            _("Who does not come"),
+            {"fields": ("no_show_minutes", ("no_show_limit", "no_show_days"))},
+        ),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -322,6 +322,10 @@ def test_an_owner_changes_the_policy_beside_the_organisation(venue):
             "time_zone": "Europe/Berlin",
             "hold_minutes": 20,
             "pending_hours": 12,
+            "no_show_minutes": "",
+            "no_show_limit": 3,
+            "no_show_days": 90,
+            "reminder_hours": "48, 4",
             "slug": "stolen",
             "waitlist_policy-TOTAL_FORMS": 0,
             "waitlist_policy-INITIAL_FORMS": 0,
@@ -337,6 +341,8 @@ def test_an_owner_changes_the_policy_beside_the_organisation(venue):
     venue.organization.refresh_from_db()
     venue.policy.refresh_from_db()
     assert (venue.organization.hold_minutes, venue.organization.slug) == (20, "ours")
+    assert (venue.organization.no_show_minutes, venue.organization.no_show_limit) == (None, 3)
+    assert (venue.organization.no_show_days, venue.organization.reminder_hours) == (90, [48, 4])
     assert venue.policy.instructions == "Bank, IBAN"
     assert newest(venue.policy).actor_id == user.pk
 
@@ -352,6 +358,8 @@ def test_an_organisation_made_by_the_operator_gets_its_policy_at_once(venue):
             "time_zone": "UTC",
             "hold_minutes": 15,
             "pending_hours": 24,
+            "no_show_days": 365,
+            "reminder_hours": "",
             "is_active": "on",
             "waitlist_policy-TOTAL_FORMS": 0,
             "waitlist_policy-INITIAL_FORMS": 0,
