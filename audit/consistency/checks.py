@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db import models
 
-from audit.consistency.registry import Problem, Scope, check, rows
+from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
+from audit.context import Actor
 from audit.history import tracked_fields, tracked_models, trail_of
+from audit.models import Lease
 
 UNDISPATCHED_AFTER = timedelta(minutes=10)
 UNDELIVERED_AFTER = timedelta(hours=6)
@@ -170,3 +173,39 @@ def outbox_stuck(scope: Scope) -> Iterator[Problem]:
             f" {row['last_error'] or 'no error noted'}",
             organization_id=row["organization_id"],
         )
+
+
+LONGEST_LEASE = timedelta(hours=1)
+
+_LEASES = """
+    SELECT name, until FROM audit_lease
+    WHERE until > %(late)s AND %(organization)s::uuid IS NULL ORDER BY name
+"""
+
+
+@check(
+    id="audit.leases_run_out",
+    title="A lease that nobody uses runs out within minutes",
+    help=(
+        "A lease says that some work is being done, and would keep everybody from it for more"
+        " than an hour: a clock was wrong, or somebody wrote it by hand. --fix lets it run out"
+        " now; whoever holds it finds that out before they change anything."
+    ),
+    severity="warning",
+)
+def leases_run_out(scope: Scope) -> Iterator[Problem]:
+    late = scope.now + LONGEST_LEASE
+    for row in rows(_LEASES, {"late": late, "organization": scope.organization_id}):
+        yield Problem(
+            subject_type="audit.lease",
+            subject_id=row["name"],
+            message=f"The lease of {row['name']} lasts until {row['until']:%Y-%m-%d %H:%M} UTC.",
+        )
+
+
+@fix("audit.leases_run_out")
+def fix_leases_run_out(problem: Problem, actor: Actor, now: datetime) -> FixResult:
+    stuck = Lease.objects.filter(pk=problem.subject_id, until__gt=now + LONGEST_LEASE)
+    if not stuck.update(until=now, holder=uuid4()):
+        return FixResult.gone()
+    return FixResult.fixed("It has run out.")

@@ -193,14 +193,20 @@ _TIMES = f"""
                CASE WHEN b.status IN ({literals(ENDED)}) AND b.ended_at IS NULL
                     THEN 'it does not say when it ended' END,
                CASE WHEN b.status NOT IN ({literals(ENDED)}) AND b.ended_at IS NOT NULL
-                    THEN 'it has ended and goes on' END
+                    THEN 'it has ended and goes on' END,
+               CASE WHEN (b.status = '{B.NO_SHOW}') <> (b.missed_at IS NOT NULL)
+                    THEN 'it is a no-show and does not say since when, or says so and is none' END,
+               CASE WHEN b.status = '{B.NO_SHOW}' AND b.excused_at IS NOT NULL
+                    THEN 'it is a no-show that was excused' END
            ], NULL) AS wrong
     FROM bookings_booking b
     WHERE (b.status NOT IN ({literals(B.values)}) OR b.units < 1
            OR (b.status = '{B.HELD}' AND b.held_until IS NULL)
            OR (b.status IN ({literals(ADMITTED)}) AND b.confirmed_at IS NULL)
            OR (b.status IN ({literals(WAS_THERE)}) AND b.checked_in_at IS NULL)
-           OR ((b.status IN ({literals(ENDED)})) <> (b.ended_at IS NOT NULL)))
+           OR ((b.status IN ({literals(ENDED)})) <> (b.ended_at IS NOT NULL))
+           OR ((b.status = '{B.NO_SHOW}') <> (b.missed_at IS NOT NULL))
+           OR (b.status = '{B.NO_SHOW}' AND b.excused_at IS NOT NULL))
       AND {mine("b.organization_id")}
     UNION ALL
     SELECT 'bookings.slot', s.id::text, s.organization_id,

@@ -495,7 +495,7 @@ def test_what_was_approved_past_the_policy_is_named(customer, court, healthy):
 def test_what_was_not_paid_in_time_is_named_and_expires(customer, court, healthy):
     late, waits, reviewed, endless = (order(customer, court, 2) for _ in range(4))
     with_file(reviewed)
-    for made, due in ((late, "31 min"), (waits, "29 min"), (reviewed, "9 days")):
+    for made, due in ((late, "61 min"), (waits, "59 min"), (reviewed, "9 days")):
         corrupt(
             "UPDATE payments_carttransaction SET due_at = now() - %s::interval WHERE id = %s",
             [due, made.pk],
