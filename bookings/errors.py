@@ -78,7 +78,7 @@ class CustomerKnown(DomainError):
 
 
 class TooManyNoShows(DomainError):
-    """A customer who did not come too often books with the staff."""
+    """Too many bookings were missed, so new ones are made with the staff."""
 
     code = "too_many_no_shows"
 

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from bookings.models import Booking, Resource, Series, Slot
+from bookings.models import Booking, Organization, Resource, Series, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from config.schema import ALWAYS, WITH_BODY, WITH_KEY
@@ -132,6 +132,24 @@ def too_many_bookings(place, name):
     slot = place.hold(max_bookings=2).slot
     Resource.objects.filter(pk=slot.resource_id).update(most_live_bookings=1)
     return unchanged(lambda: SLOT_USERS[name](place, slot))
+
+
+def miss_one(place):
+    """The place's customer did not come once, which is once too often there."""
+    mine = Booking.objects.filter(pk=place.hold().pk)
+    mine.update(status="pending")
+    mine.update(status="confirmed", confirmed_at=timezone.now())
+    mine.update(status="no_show", missed_at=mine.get().slot.ends_at)
+    Organization.objects.filter(pk=place.organization.pk).update(no_show_limit=1)
+
+
+@provokes("too_many_no_shows", *SLOT_USERS)
+def too_many_no_shows(place, name):
+    slot = place.slot()
+    miss_one(place)
+    answer = unchanged(lambda: SLOT_USERS[name](place, slot))
+    assert (answer.data["no_shows"], answer.data["limit"]) == (1, 1)
+    return answer
 
 
 @provokes("not_offered", *SLOT_USERS)
@@ -464,6 +482,13 @@ def series_too_long(place, name):
     answer = unchanged(lambda: book_series(place, first))
     assert (answer.data["most"], answer.data["left"]) == (1, 1)
     return answer
+
+
+@provokes("too_many_no_shows", "book_series")
+def series_of_somebody_who_does_not_come(place, name):
+    first, _ = place.weekly(2)
+    miss_one(place)
+    return unchanged(lambda: book_series(place, first))
 
 
 @provokes("payment_method_not_offered", "book_series")

@@ -21,6 +21,7 @@ from bookings.models import (
     Customer,
     Organization,
     Proposal,
+    Reminder,
     Resource,
     Schedule,
     ScheduleException,
@@ -99,8 +100,18 @@ def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings)
 
     check_files()
     check_mail()
+    check_times()
     check_slots(now)
     check_schedules(now)
+
+
+def check_times() -> None:
+    """Some did not come, one of them was excused, and somebody was reminded."""
+    assert Booking.objects.filter(status=BookingStatus.NO_SHOW, missed_at__isnull=False).exists()
+    excused = Booking.objects.get(excused_at__isnull=False)
+    assert excused.status == BookingStatus.CONFIRMED
+    assert excused.organization.no_show_limit
+    assert Reminder.objects.exists()
 
 
 def check_files() -> None:
