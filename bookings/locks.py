@@ -268,9 +268,9 @@ def bookings(ids: Iterable[uuid.UUID]) -> list[Booking]:
     return list(_bookings().filter(pk__in=set(ids)))
 
 
-def bookings_where(condition: Q) -> list[Booking]:
-    """Lock the bookings an app above selects by its own links."""
-    return list(_bookings().filter(condition))
+def bookings_where(condition: Q, *, limit: int | None = None) -> list[Booking]:
+    """Lock the bookings an app above selects by its own links; at most ``limit`` of them."""
+    return list(_bookings().filter(condition)[:limit])
 
 
 def bookings_alone(condition: Q) -> list[Booking]:
@@ -389,19 +389,23 @@ def stand_ins(bookings: Iterable[Booking]) -> list[Booking]:
 
 
 def overdue_holds(
-    slot_ids: Iterable[uuid.UUID], *, now: datetime, skip: Collection[uuid.UUID] = ()
+    slot_ids: Iterable[uuid.UUID],
+    *,
+    now: datetime,
+    skip: Collection[uuid.UUID] = (),
+    limit: int | None = None,
 ) -> list[Booking]:
     """Lock the holds of locked slots whose time has run out, but for those in ``skip``.
 
     One that stands in for another booking ends with its proposal, and that booking is somewhere
     else: its lock comes out of order. Where somebody else has it (moves an order it is paid with,
     say, and waits for what we hold), the stand-in is passed over, and what it holds is taken.
+
+    Args:
+        limit: at most so many; None: all.
     """
-    found = list(
-        _bookings()
-        .filter(slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now)
-        .exclude(pk__in=list(skip))
-    )
+    overdue = Q(slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now)
+    found = list(_bookings().filter(overdue).exclude(pk__in=list(skip))[:limit])
     originals = {b.stands_for_id for b in found if b.stands_for_id}
     if not originals:
         return found
@@ -467,7 +471,7 @@ def finished_bookings(
     """Lock checked-in bookings in slots that have ended, and the slots before them.
 
     Passes over slots that somebody else holds, and bookings in ``skip``. ``limit`` is of
-    bookings; those of the last slot come together.
+    bookings.
 
     Args:
         passed: slots that are not looked at; those passed over now are added.
@@ -477,7 +481,7 @@ def finished_bookings(
     done = Booking.objects.filter(checked_in, slot__ends_at__lte=before)
     ids = done.exclude(slot__in=list(passed)).order_by("slot__ends_at", "pk")
     ours = slots_not_passed(ids.values_list("slot_id", flat=True)[:limit], passed)
-    return bookings_where(Q(slot_id__in=ours) & checked_in) if ours else []
+    return bookings_where(Q(slot_id__in=ours) & checked_in, limit=limit) if ours else []
 
 
 def check_in_code(

@@ -38,7 +38,7 @@ def missed_bookings(
     )
     ids = over.exclude(slot__in=list(passed)).order_by("slot__ends_at", "pk")
     ours = locks.slots_not_passed(ids.values_list("slot_id", flat=True)[:limit], passed)
-    return locks.bookings_where(Q(slot_id__in=ours) & missed) if ours else []
+    return locks.bookings_where(Q(slot_id__in=ours) & missed, limit=limit) if ours else []
 
 
 DueReminder = tuple[uuid.UUID, uuid.UUID, list[int]]

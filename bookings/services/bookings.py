@@ -99,7 +99,9 @@ def expire_holds(
 
     def find() -> list[Booking]:
         slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch, skip=failed, passed=passed)
-        return locks.overdue_holds(slot_ids, now=now, skip=failed) if slot_ids else []
+        if not slot_ids:
+            return []
+        return locks.overdue_holds(slot_ids, now=now, skip=failed, limit=batch)
 
     return sweep(
         EXPIRE_HOLDS,

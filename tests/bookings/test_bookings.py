@@ -236,6 +236,19 @@ def test_a_sweep_takes_what_it_can_carry_and_the_next_one_the_rest():
     assert_consistent()
 
 
+def test_a_sweep_carries_no_more_than_it_can_of_one_large_slot():
+    """However many sit in one slot: a batch, its locks and its memory have a size."""
+    slot = f.make_slot(max_bookings=9)
+    for _ in range(5):
+        held(slot=slot)
+    later = timezone.now() + 16 * MINUTE
+
+    counts = [bookings.expire_holds(actor=f.SYSTEM, now=later, batch=2) for _ in range(4)]
+
+    assert counts == [2, 2, 1, 0]
+    assert_consistent()
+
+
 def test_a_hold_that_ran_out_is_the_system_s_doing_in_the_trail():
     held(15)
 
