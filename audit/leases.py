@@ -49,7 +49,7 @@ class Lease:
             LeaseLost: it is not ours any more. Nothing may be changed.
         """
         with connection.cursor() as cursor:
-            cursor.execute(_RENEW, [self.lasting, self.name, self.holder])
+            cursor.execute(_RENEW, [self.lasting.total_seconds(), self.name, self.holder])
             if not cursor.rowcount:
                 raise LeaseLost(self.name)
 
@@ -78,7 +78,8 @@ def _take(lease: Lease) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_MAKE, [lease.name, lease.holder, lease.name])
         worker = f"{socket.gethostname()}:{os.getpid()}"[:200]
-        cursor.execute(_TAKE, [lease.holder, worker, lease.lasting, lease.name])
+        seconds = lease.lasting.total_seconds()
+        cursor.execute(_TAKE, [lease.holder, worker, seconds, lease.name])
         return bool(cursor.rowcount)
 
 
@@ -100,14 +101,15 @@ _MAKE = """
 # Who is in the middle of a transaction of the work holds the row: that is not waited for.
 _TAKE = """
     UPDATE audit_lease
-    SET holder = %s, worker = %s, taken_at = clock_timestamp(), until = clock_timestamp() + %s
+    SET holder = %s, worker = %s, taken_at = clock_timestamp(), until = clock_timestamp() + make_interval(secs => %s)
     WHERE name IN (
         SELECT name FROM audit_lease WHERE name = %s AND until <= clock_timestamp()
         FOR NO KEY UPDATE SKIP LOCKED
     )
 """
 _RENEW = """
-    UPDATE audit_lease SET until = clock_timestamp() + %s WHERE name = %s AND holder = %s
+    UPDATE audit_lease SET until = clock_timestamp() + make_interval(secs => %s)
+    WHERE name = %s AND holder = %s
 """
 _GIVE_BACK = """
     UPDATE audit_lease SET until = clock_timestamp() WHERE name = %s AND holder = %s

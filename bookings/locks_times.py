@@ -63,7 +63,7 @@ def due_reminders(
         cursor.execute(
             _DUE_REMINDERS, {"now": now, "limit": limit, "skip": list(skip), "only": chosen}
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 # Who was confirmed or moved after the moment of a reminder has just been told when it is.

@@ -149,7 +149,8 @@ def overdue(
     rows = CartItem.objects.filter(transaction__in=list(wanted)).order_by()
     for pk, booking_id, slot_id in rows.values_list("transaction", "booking", "booking__slot"):
         wanted[pk][booking_id] = slot_id
-    chosen, many = [], 0
+    chosen: list[uuid.UUID] = []
+    many = 0
     for pk, places in wanted.items():
         if chosen and many + len(places) > MOST_AT_ONCE:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from unittest import mock
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 from structlog.testing import capture_logs
 
 from audit import leases
+from audit.context import Actor
 from audit.leases import LeaseLost, taken
 from audit.models import Lease
 from audit.observability import sweeps
@@ -24,7 +26,7 @@ WORK = "test.work"
 
 def take_for_good():
     """Take it and never give it back, as one does who dies."""
-    lease = leases.Lease(WORK, leases.uuid4(), leases.LASTING)
+    lease = leases.Lease(WORK, uuid4(), leases.LASTING)
     return lease if leases._take(lease) else None
 
 
@@ -65,7 +67,7 @@ def test_control_with_looking_first_and_writing_then_two_get_it():
     """What the one statement is for: between a look and a write there is room for another."""
 
     def look_and_write():
-        lease = leases.Lease(WORK, leases.uuid4(), leases.LASTING)
+        lease = leases.Lease(WORK, uuid4(), leases.LASTING)
         found = Lease.objects.filter(name=WORK, until__gt=Now()).exists()
         if not found:
             with connection.cursor() as cursor:
@@ -173,7 +175,7 @@ def test_a_lost_lease_is_no_row_s_fault():
 
     failed: dict = {}
     with pytest.raises(LeaseLost):
-        sweeps.each(WORK, [leases.uuid4()], act, failed=failed, blame=Exception)
+        sweeps.each(WORK, [uuid4()], act, failed=failed, blame=Exception)
     assert failed == {}
 
 
@@ -192,8 +194,8 @@ def test_a_database_that_goes_away_does_not_hide_why():
 
 def test_a_run_ends_after_a_minute_and_the_next_goes_on():
     clock = mock.Mock(side_effect=[0, *range(30, 300, 20)])
-    with mock.patch.object(sweeps.time, "monotonic", clock):
-        done = sweeps.run(WORK, lambda failed: 1, actor=None)  # type: ignore[arg-type]
+    with mock.patch.object(sweeps, "time", mock.Mock(monotonic=clock)):
+        done = sweeps.run(WORK, lambda failed: 1, actor=Actor.system("test"))
 
     assert done == 3
 
@@ -205,7 +207,7 @@ def test_a_run_goes_on_while_it_passes_over_more():
         passed.add(len(passed)) if len(passed) < 3 else None
         return 0
 
-    assert sweeps.run(WORK, batch, actor=None, passed=passed) == 0  # type: ignore[arg-type]
+    assert sweeps.run(WORK, batch, actor=Actor.system("test"), passed=passed) == 0
     assert len(passed) == 3
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.models import OutboxEvent
-from bookings import locks, rules, tasks, transitions
+from bookings import locks, rules, tasks
 from bookings.errors import BookingOver, NotStarted, TooManyNoShows
 from bookings.models import Booking, Organization
 from bookings.services import bookings, check_in, no_shows
@@ -657,4 +657,3 @@ def test_an_order_with_a_no_show_in_it_is_not_cancelled_as_a_whole():
             reason="ill",
             now=timezone.now(),
         )
-    assert transitions.miss([], now=timezone.now()) is None
