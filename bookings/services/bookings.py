@@ -77,7 +77,7 @@ def expire_holds(
     *,
     actor: Actor,
     now: datetime,
-    batch: int = 200,
+    batch: int = 100,
     failed: Failures | None = None,
     passed: set[uuid.UUID] | None = None,
 ) -> int:

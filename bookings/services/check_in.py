@@ -100,6 +100,11 @@ def _check(booking: Booking, *, now: datetime) -> None:
         )
     if booking.status in ENDED:
         raise BookingCancelled(f"This booking is {booking.get_status_display()}.", **about)
+    if booking.status == BookingStatus.NO_SHOW:
+        raise NotConfirmed(
+            "This booking is marked as a no-show. Excuse it first: then it can be checked in.",
+            **about,
+        )
     if booking.status != BookingStatus.CONFIRMED:
         raise NotConfirmed(f"This booking is {booking.get_status_display()}.", **about)
     today = _local(booking, now).date()

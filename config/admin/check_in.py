@@ -18,10 +18,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audit.admin.scope import staff_actor
 from audit.errors import DomainError
-from bookings import codes
+from bookings import codes, rules
 from bookings.admin import show as show_bookings
 from bookings.admin.base import typed
 from bookings.lifecycle import BookingStatus
@@ -205,6 +206,7 @@ def _about(request: HttpRequest, rows: QuerySet[Booking], answer: Answer) -> dic
         "status": show_bookings.booking_badge(booking),
         "may_check_in": answer.kind == "found" and booking.status == BookingStatus.CONFIRMED,
         "due": "",
+        "missed": _missed(booking),
     }
     if may(request.user, "payments.view_carttransaction", booking.organization_id):
         item = CartItem.objects.filter(booking=booking).select_related("transaction").first()
@@ -219,6 +221,15 @@ def _about(request: HttpRequest, rows: QuerySet[Booking], answer: Answer) -> dic
                 request.user, TAKE_PAYMENT, booking.organization_id
             )
     return facts
+
+
+def _missed(booking: Booking) -> str:
+    """That its customer did not come before, if so."""
+    count = rules.count_no_shows(booking.customer, now=timezone.now())
+    if not count:
+        return ""
+    words = ngettext("Did not come %(n)d time before.", "Did not come %(n)d times before.", count)
+    return words % {"n": count}
 
 
 def _recent(rows: QuerySet[Booking], now: datetime) -> list[dict[str, Any]]:

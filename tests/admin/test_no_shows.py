@@ -142,6 +142,20 @@ def test_at_the_limit_the_customer_s_page_says_so(venue, booking):
     assert "1 in 365 days: cannot book without the staff" in page(client, booking.customer)
 
 
+def test_the_door_sees_how_often_somebody_did_not_come(venue, booking):
+    desk = as_role(venue, "front_desk")
+
+    def scan():
+        return desk.post(
+            reverse("admin:check_in"), {"code": booking.reference}, follow=True
+        ).content.decode()
+
+    assert "Did not come" not in scan()
+    press(desk, "miss", booking)
+
+    assert "Did not come 1 time before." in scan()
+
+
 def test_who_chooses_nothing_of_their_own_changes_nothing(venue, foreign):
     begin(foreign.booking)
 

@@ -62,6 +62,7 @@ def run(name, batch, **kwargs):
 
 sweeps.run = run
 before, began, done, runs = peak(), time.perf_counter(), 0, 0
+cpu = time.process_time()
 with connection.execute_wrapper(count):
     while count_of_run := task():
         done += count_of_run
@@ -69,6 +70,7 @@ with connection.execute_wrapper(count):
 print(json.dumps({
     "done": done, "runs": runs, "seconds": time.perf_counter() - began, "longest": longest,
     "statements": statements, "batches": batches, "before": before, "peak": peak(),
+    "cpu": time.process_time() - cpu,
 }))
 """
 
@@ -103,6 +105,7 @@ def sweep(system: System, world: World, *, quick: bool) -> Study:
                 f"{took['done'] / took['seconds']:,.0f}",
                 f"{took['statements'] / max(took['done'], 1):.2f}",
                 f"longest batch {took['longest'] * 1000:.0f} ms of {took['batches']};"
+                f" processor time of the worker {took['cpu']:.0f} s;"
                 f" memory {took['before']:.0f} → {took['peak']:.0f} MB",
             )
         )
