@@ -93,8 +93,9 @@ def break_a_booking(rng: random.Random) -> None:
     corrupt(
         "UPDATE bookings_booking SET status = %s, confirmed_at = now(), checked_in_at = now(),"
         " held_until = now() - interval '1 h',"
-        f" ended_at = CASE WHEN %s IN {ENDED} THEN now() END WHERE id = %s",
-        [*[rng.choice(BookingStatus.values)] * 2, booking.pk],
+        f" ended_at = CASE WHEN %s IN {ENDED} THEN now() END,"
+        " missed_at = CASE WHEN %s = 'no_show' THEN now() END WHERE id = %s",
+        [*[rng.choice(BookingStatus.values)] * 3, booking.pk],
     )
 
 

@@ -344,7 +344,7 @@ def cancelling_with_a_proposal():
 
 def sweeping_a_proposal():
     proposed()
-    until = Proposal.objects.get().expires_at
+    until = Proposal.objects.get(status="open").expires_at
     return lambda: bookings.expire_holds(actor=f.SYSTEM, now=until)
 
 
@@ -370,6 +370,7 @@ def free_time(customer, court, start, now=None):
     )
 
 
+SWEEPS = (sweeping_holds, sweeping_a_proposal)
 OPERATIONS = [
     booking_a_free_time,
     booking_a_series,
@@ -413,6 +414,12 @@ def test_a_failure_at_any_statement_leaves_everything_as_it_was(prepare, error):
             act()
         if not injector.struck:
             break
+        if prepare in SWEEPS and isinstance(error, RuntimeError) and state() != before:
+            # What is no database's fault is a row's: each was tried again by itself, and done.
+            assert_consistent()
+            act = prepare()
+            before = state()
+            continue
         assert state() == before, f"after a failure at {injector.statements[-1]}"
 
     assert number > 3, "it was never struck"
@@ -544,8 +551,12 @@ def test_a_receiver_that_fails_undoes_all_of_it(signal, prepare):
     act = prepare()
     before = state()
 
-    with connected(getattr(signals, signal)), pytest.raises(Broken):
-        act()
+    with connected(getattr(signals, signal)):
+        if prepare in SWEEPS:
+            assert act() == 0  # each row fails by itself, and is reported
+        else:
+            with pytest.raises(Broken):
+                act()
 
     assert state() == before
     act()
