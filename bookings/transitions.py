@@ -195,7 +195,7 @@ def serve_lines(slots: Sequence[Slot], *, now: datetime) -> None:
     if not waited_for:
         return
     make_room(waited_for, now=now)
-    if free := [s for s in waited_for if s.has_room(s.line_units or 1)]:
+    if free := [s for s in waited_for if s.has_room(s.least_in_line)]:
         signals.seats_released.send(Slot, slot_ids=sorted(s.pk for s in free), now=now)
         read_counters(free)
 
@@ -212,6 +212,14 @@ def check_seats(slot: Slot, units: int, *, now: datetime) -> None:
         make_room([slot], now=now)
     if not slot.has_room(units):
         raise _full(slot, units)
+
+
+def keep_in_line(old: Slot, slot: Slot) -> None:
+    """Note of a locked slot that whoever moves in may have been offered the old seats in line:
+    what becomes of the booking still concerns the entry."""
+    if old.concerns_line and not slot.waited_for:
+        Slot.objects.filter(pk=slot.pk).update(waited_for=True)
+        slot.waited_for = True
 
 
 def takes_line(slot: Slot) -> bool:
@@ -366,6 +374,7 @@ def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True, **sa
     check_bookable(slot, now=now)
     check_room(slot, booking.units, now=now)
     claim(slot, now=now, leaving=old)
+    keep_in_line(old, slot)
     Booking.objects.filter(pk=booking.pk).update(slot=slot)
     old.refresh_from_db(fields=["taken_bookings", "taken_units"])
     slot.refresh_from_db(fields=["taken_bookings", "taken_units"])

@@ -53,8 +53,9 @@ class Slot(models.Model):
     ``source`` says whether the schedule may change the slot.
 
     ``line_units`` is the smallest party that waits in line for this slot, empty if nobody does,
-    and ``waited_for`` says that somebody ever did. The waitlist keeps both: whoever comes from
-    outside lets the line be served first, and a slot that was waited for is not deleted.
+    and ``waited_for`` says that somebody ever did, or moved in with what was offered elsewhere.
+    The waitlist keeps both: whoever comes from outside lets the line be served first, and a slot
+    that was waited for is not deleted.
     """
 
     class Source(models.TextChoices):
@@ -300,6 +301,11 @@ class Slot(models.Model):
     def has_line(self) -> bool:
         """Whether somebody waits for this slot, or for any time of its resource."""
         return self.line_units is not None or self.resource.line > 0
+
+    @property
+    def least_in_line(self) -> int:
+        """The smallest party that may wait for it."""
+        return 1 if self.resource.line else self.line_units or 1
 
     def has_room(self, units: int) -> bool:
         return (
