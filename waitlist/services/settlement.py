@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -32,31 +33,31 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     are passed over; ``waitlist.settled`` of the consistency checks finds what that leaves.
     """
     near = [b for b in bookings if b.slot.concerns_line]
-    concerned = _concerned(near) if near else {}
+    concerned = _concerned(near) if near else []
     if not concerned:
         return
-    wanted = {slot_id for slot_id in concerned.values() if slot_id} | {b.slot_id for b in bookings}
+    ours, locked = _lock_what_is_held(concerned, {b.slot_id for b in bookings})
+    over = _full_for_good({b.slot_id for b in near} & ours, now=now)
+    # Entries for a slot wait under its lock. Those whose offers these bookings were follow them.
+    mine = [
+        c
+        for c in concerned
+        if c.offered or ((c.same_customer or c.slot_id in over) and c.slot_id in (None, *ours))
+    ]
+    entries = [e for e in locks.entries(c.entry_id for c in mine) if e.status in GOING_ON]
     held = list(
         Offer.objects.filter(
-            entry__in=list(concerned),
+            entry__in=[e.pk for e in entries],
             status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED],
             booking__status=BookingStatus.HELD,
         ).select_related("booking")
     )
-    wanted |= {o.booking.slot_id for o in held}
-    ours = set(booking_locks.slots_nobody_holds(wanted))
-    locked = {b.pk for b in booking_locks.bookings_where(Q(pk__in=[o.booking_id for o in held]))}
-    out_of_reach = {
-        o.entry_id for o in held if o.booking.slot_id not in ours or o.booking_id not in locked
-    }
-    # An accepted entry follows its booking, which is ours; the others wait under their slots.
-    entries = [e for e in locks.entries(concerned) if e.status in GOING_ON]
+    out_of_reach = {o.entry_id for o in held if o.booking_id not in locked}
     got = _fulfilled(entries, bookings)
     entries = [e for e in entries if e.slot_id is None or e.slot_id in ours]
     otherwise = [
         e for e in entries if e not in got and e.pk not in out_of_reach and _has_them(e, bookings)
     ]
-    over = _full_for_good({e.slot_id for e in entries if e.slot_id} & ours, now=now)
     waiting = [
         e
         for e in entries
@@ -65,6 +66,23 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     transitions.move(got, "fulfil", now=now, reason=GOT_IT)
     transitions.end(waiting, "settle", now=now, reason=FULL)
     _end_otherwise(otherwise, held, now=now)
+
+
+def _lock_what_is_held(
+    concerned: Sequence[Concerned], slot_ids: set[uuid.UUID]
+) -> tuple[set[uuid.UUID], set[uuid.UUID]]:
+    """Lock slots and bookings that entries which may be settled have to do with, as far as nobody
+    else holds the slots; which they are."""
+    held = list(
+        Offer.objects.filter(
+            entry__in=[c.entry_id for c in concerned if c.offered or c.same_customer],
+            status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED],
+            booking__status=BookingStatus.HELD,
+        ).values_list("booking_id", "booking__slot_id")
+    )
+    ours = set(booking_locks.slots_nobody_holds(slot_ids | {slot_id for _, slot_id in held}))
+    within = [pk for pk, slot_id in held if slot_id in ours]
+    return ours, {b.pk for b in booking_locks.bookings(within)} if within else set()
 
 
 def concerns(bookings: Q) -> bool:
@@ -94,20 +112,34 @@ def _end_otherwise(
 _ALIVE = ", ".join(f"'{s}'" for s in GOING_ON)
 
 _CONCERNED = f"""
-    SELECT e.id, e.slot_id FROM waitlist_offer o JOIN waitlist_waitlistentry e ON e.id = o.entry_id
-    WHERE o.booking_id = ANY(%(bookings)s) AND e.status IN ({_ALIVE})
-    UNION
-    SELECT e.id, e.slot_id FROM waitlist_waitlistentry e
-    WHERE e.slot_id = ANY(%(slots)s) AND e.status IN ({_ALIVE})
-    UNION
-    SELECT e.id, NULL FROM waitlist_waitlistentry e
-    WHERE e.slot_id IS NULL AND e.resource_id = ANY(%(resources)s)
-      AND e.customer_id = ANY(%(customers)s) AND e.status IN ({_ALIVE})
+    SELECT e.id, e.slot_id, bool_or(offered), e.customer_id = ANY(%(customers)s)
+    FROM (
+        SELECT o.entry_id AS id, TRUE AS offered FROM waitlist_offer o
+        WHERE o.booking_id = ANY(%(bookings)s)
+        UNION ALL
+        SELECT id, FALSE FROM waitlist_waitlistentry
+        WHERE slot_id = ANY(%(slots)s) AND status IN ({_ALIVE})
+        UNION ALL
+        SELECT id, FALSE FROM waitlist_waitlistentry
+        WHERE slot_id IS NULL AND resource_id = ANY(%(resources)s)
+          AND customer_id = ANY(%(customers)s) AND status IN ({_ALIVE})
+    ) x JOIN waitlist_waitlistentry e ON e.id = x.id
+    WHERE e.status IN ({_ALIVE})
+    GROUP BY e.id
 """  # noqa: S608  our own statuses
 
 
-def _concerned(bookings: Sequence[Booking]) -> dict[uuid.UUID, uuid.UUID | None]:
-    """Entries that go on and have to do with these bookings, with their slots; one statement."""
+class Concerned(NamedTuple):
+    """An entry that goes on and may have to do with what was confirmed."""
+
+    entry_id: uuid.UUID
+    slot_id: uuid.UUID | None
+    offered: bool  # one of the bookings was offered to it
+    same_customer: bool
+
+
+def _concerned(bookings: Sequence[Booking]) -> list[Concerned]:
+    """Entries that may have to do with these bookings; one statement."""
     with prepared_cursor() as cursor:
         cursor.execute(
             _CONCERNED,
@@ -118,7 +150,7 @@ def _concerned(bookings: Sequence[Booking]) -> dict[uuid.UUID, uuid.UUID | None]
                 "customers": list({b.customer_id for b in bookings}),
             },
         )
-        return dict(cursor.fetchall())
+        return [Concerned(*row) for row in cursor.fetchall()]
 
 
 def _fulfilled(
