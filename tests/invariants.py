@@ -87,6 +87,32 @@ WRONG = {
                 ('confirmed', 'reschedule_proposed', 'checked_in', 'completed', 'no_show')
            OR c.booking_id IS NOT NULL AND b.confirmed_at IS NULL
            OR (c.used_at IS NULL) <> (b.checked_in_at IS NULL) AND c.booking_id IS NOT NULL""",
+    "the gate of a slot differs from who waits for it": """
+        SELECT s.id, s.line_units, min(e.units) FROM bookings_slot s
+        LEFT JOIN waitlist_waitlistentry e ON e.slot_id = s.id AND e.status = 'waiting'
+        GROUP BY s.id HAVING s.line_units IS DISTINCT FROM min(e.units)
+            OR (NOT s.waited_for AND count(e.id) > 0)""",
+    "the gate of a resource is lower than who is in line for any time of it": """
+        SELECT r.id, r.line, count(e.id) FROM bookings_resource r
+        LEFT JOIN waitlist_waitlistentry e ON e.resource_id = r.id AND e.slot_id IS NULL
+            AND e.status IN ('waiting', 'offered', 'accepted')
+        GROUP BY r.id HAVING r.line < count(e.id)""",
+    "an open offer, its entry and its booking disagree": """
+        SELECT o.id, e.status, b.status FROM waitlist_offer o
+        JOIN waitlist_waitlistentry e ON e.id = o.entry_id
+        JOIN bookings_booking b ON b.id = o.booking_id
+        WHERE o.status = 'open' AND NOT (e.status = 'offered' AND b.status = 'held'
+            AND b.held_until = o.expires_at AND b.customer_id = e.customer_id
+            AND b.units = e.units)""",
+    "an entry says that it was offered seats, or got them, and no booking does": """
+        SELECT e.id, e.status FROM waitlist_waitlistentry e
+        LEFT JOIN waitlist_offer o ON o.entry_id = e.id
+            AND o.status = CASE e.status WHEN 'offered' THEN 'open' ELSE 'accepted' END
+        LEFT JOIN bookings_booking b ON b.id = o.booking_id AND CASE e.status
+            WHEN 'offered' THEN b.status = 'held' WHEN 'accepted' THEN b.status IN ('held', 'pending')
+            ELSE b.confirmed_at IS NOT NULL END
+        WHERE e.status IN ('offered', 'accepted', 'fulfilled')
+        GROUP BY e.id HAVING count(b.id) <> 1""",
 }
 
 

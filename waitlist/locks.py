@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Q
 
 from audit.errors import NotFound
@@ -28,8 +29,9 @@ def entries(ids: Iterable[uuid.UUID]) -> list[WaitlistEntry]:
 
 
 def waiting(ids: Iterable[uuid.UUID]) -> list[WaitlistEntry]:
-    """Lock those of these entries that still wait, with their customers loaded."""
-    return entries_where(Q(pk__in=set(ids), status=EntryStatus.WAITING))
+    """Lock those of these entries that still wait and that nobody else holds, with their
+    customers loaded."""
+    return entries_nobody_holds(Q(pk__in=set(ids), status=EntryStatus.WAITING))
 
 
 def entries_where(condition: Q) -> list[WaitlistEntry]:
@@ -92,18 +94,48 @@ def slots_in_window(resource: Resource, since: datetime, until: datetime) -> lis
     )
 
 
-def free_slots(ids: Iterable[uuid.UUID]) -> list[Slot]:
-    """Lock slots that seats came free in, passing over those that somebody else holds.
+def free_slots(ids: Iterable[uuid.UUID], *, now: datetime) -> list[Slot]:
+    """Lock slots that seats came free in and that are still offered, passing over those that
+    somebody else holds.
 
     Those that this transaction holds are among them. The others come out of the order of locks,
-    so it never waits for them.
+    so it never waits for them; and somebody may have closed one since it was found.
     """
     return list(
         Slot.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
         .select_related("resource")
-        .filter(pk__in=set(ids))
+        .filter(pk__in=set(ids), status=SlotStatus.OPEN, starts_at__gt=now)
+        .filter(resource__is_active=True)
+        .exclude(source=Slot.Source.FREE)
         .order_by("starts_at", "pk")
     )
+
+
+def resource_of_window(resource: Resource) -> None:
+    """Lock a resource, before a customer, for somebody who joins for any time of it: the count of
+    those in line is raised when the entry is written, and whoever brings a slot of their own
+    holds the resource before the customer."""
+    Resource.objects.select_for_update(no_key=True).only("pk").get(pk=resource.pk)
+
+
+_RECOUNT = """
+    UPDATE bookings_resource r SET line = (
+        SELECT count(*) FROM waitlist_waitlistentry e WHERE e.resource_id = r.id
+        AND e.slot_id IS NULL AND e.status IN ('waiting', 'offered', 'accepted')
+    ) WHERE r.id = ANY(%s)
+"""
+
+
+def recount_lines(resource_ids: Iterable[uuid.UUID]) -> int:
+    """Lock resources that nobody holds and count anew who is in line for any time of them."""
+    wanted = set(resource_ids)
+    if not wanted:
+        return 0
+    free = Resource.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=wanted)
+    ours = list(free.order_by("pk").values_list("pk", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_RECOUNT, [ours])
+    return len(ours)
 
 
 def by_key(rows: Sequence[WaitlistEntry]) -> dict[uuid.UUID, WaitlistEntry]:

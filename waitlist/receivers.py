@@ -10,7 +10,7 @@ from typing import Any
 from audit.context import current_actor_kind
 from bookings import signals
 from bookings.models import Booking
-from waitlist import selectors, transitions
+from waitlist import locks, selectors, transitions
 from waitlist.lifecycle import OfferStatus
 from waitlist.models import Offer
 from waitlist.services import serving, settlement
@@ -37,12 +37,11 @@ def offers_follow(
     if not ended:
         return
     offers = list(
-        Offer.objects.filter(
-            booking__in=ended, status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED]
-        ).select_related("entry__customer", "entry__resource", "entry__slot")
+        Offer.objects.filter(booking__in=ended, status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED])
     )
+    entries = locks.by_key(locks.entries(o.entry_id for o in offers)) if offers else {}
     for offer in offers:
-        offer.booking = ended[offer.booking_id]
+        offer.booking, offer.entry = ended[offer.booking_id], entries[offer.entry_id]
     if offers:
         transitions.offers_ended(
             offers, move, by_customer=current_actor_kind() == "customer", reason=reason, now=now

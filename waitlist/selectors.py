@@ -143,6 +143,25 @@ def overdue_entries(
         return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
+_MISCOUNTED = """
+    SELECT r.id FROM bookings_resource r
+    LEFT JOIN (
+        SELECT resource_id, count(*) AS entries FROM waitlist_waitlistentry
+        WHERE slot_id IS NULL AND status IN ('waiting', 'offered', 'accepted')
+        GROUP BY resource_id
+    ) e ON e.resource_id = r.id
+    WHERE r.line <> COALESCE(e.entries, 0)
+    ORDER BY r.id
+"""
+
+
+def miscounted_lines() -> list[uuid.UUID]:
+    """Resources that count more or fewer people in line for any time than there are."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MISCOUNTED)
+        return [row[0] for row in cursor.fetchall()]
+
+
 _FIELDS = Waiting._fields
 
 

@@ -28,6 +28,7 @@ def serve_lines() -> int:
 @shared_task(name="waitlist.tasks.end_overdue")
 def end_overdue() -> int:
     """End entries that nothing can be offered to any more; every five minutes."""
+    sweeps.recount_lines(actor=LINE, now=timezone.now())
     return runner.run(
         sweeps.END,
         lambda failed: sweeps.end_overdue(actor=LINE, now=timezone.now(), failed=failed),

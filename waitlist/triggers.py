@@ -4,6 +4,11 @@
 line for any time of the resource, with those who were offered seats and have not got them yet.
 ``bookings.transitions`` asks them before anybody from outside gets
 seats. One statement-level trigger per event: a batch of N entries costs two statements more.
+
+A slot's is counted anew, under the slot's lock. A resource's is counted up and down, as those who
+join and leave at once hold no lock in common. Who ends never waits for the resource, whose row
+others may hold while they wait for an entry: where somebody holds it, the count stays too high,
+which keeps nobody behind anything, until a sweep counts anew (``sweeps.recount_lines``).
 """
 
 from __future__ import annotations
@@ -12,29 +17,44 @@ from typing import Any
 
 import pgtrigger
 
+_GOING_ON = "'waiting', 'offered', 'accepted'"
+
 
 def _gates(old: bool, new: bool) -> str:
-    names = [name for name, there in (("old_rows", old), ("new_rows", new)) if there]
-    slots = " UNION ".join(f"SELECT slot_id FROM {n} WHERE slot_id IS NOT NULL" for n in names)
-    resources = " UNION ".join(f"SELECT resource_id FROM {n} WHERE slot_id IS NULL" for n in names)
+    if old and new:
+        slots = """
+            SELECT unnest(ARRAY[o.slot_id, n.slot_id]) AS slot_id
+            FROM old_rows o FULL JOIN new_rows n ON n.id = o.id
+            WHERE (o.slot_id, o.units, o.status = 'waiting')
+                  IS DISTINCT FROM (n.slot_id, n.units, n.status = 'waiting')"""
+    else:
+        slots = f"SELECT slot_id FROM {'new_rows' if new else 'old_rows'}"
+    counted = " UNION ALL ".join(
+        f"SELECT resource_id, {sign} AS n FROM {name}"
+        f" WHERE slot_id IS NULL AND status IN ({_GOING_ON})"
+        for name, sign, there in (("old_rows", -1, old), ("new_rows", 1, new))
+        if there
+    )
     return f"""
+    PERFORM 1 FROM bookings_slot WHERE id IN ({slots}) ORDER BY id FOR NO KEY UPDATE;
     UPDATE bookings_slot s SET line_units = g.units, waited_for = TRUE
     FROM (
         SELECT t.slot_id, min(e.units) AS units
-        FROM ({slots}) t (slot_id)
+        FROM (SELECT DISTINCT slot_id FROM ({slots}) x WHERE slot_id IS NOT NULL) t
         LEFT JOIN waitlist_waitlistentry e ON e.slot_id = t.slot_id AND e.status = 'waiting'
         GROUP BY t.slot_id
     ) g
     WHERE s.id = g.slot_id AND (s.line_units IS DISTINCT FROM g.units OR NOT s.waited_for);
-    UPDATE bookings_resource r SET line = g.entries
-    FROM (
-        SELECT t.resource_id, count(e.id)::int AS entries
-        FROM ({resources}) t (resource_id)
-        LEFT JOIN waitlist_waitlistentry e ON e.resource_id = t.resource_id
-             AND e.slot_id IS NULL AND e.status IN ('waiting', 'offered', 'accepted')
-        GROUP BY t.resource_id
-    ) g
-    WHERE r.id = g.resource_id AND r.line <> g.entries;
+    WITH d AS (
+        SELECT resource_id, sum(n)::int AS n FROM ({counted}) x
+        GROUP BY resource_id HAVING sum(n) <> 0
+    )
+    UPDATE bookings_resource r SET line = GREATEST(r.line + d.n, 0)
+    FROM d
+    WHERE r.id = d.resource_id AND (d.n > 0 OR r.id IN (
+        SELECT id FROM bookings_resource WHERE id IN (SELECT resource_id FROM d WHERE n < 0)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ));
     RETURN NULL;
     """
 

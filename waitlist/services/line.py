@@ -83,6 +83,8 @@ def join(
         audited(actor, reason="joined the waitlist"),
     ):
         resource, slots = _lock_wanted(organization, wanted, now=now)
+        if isinstance(wanted, Window):
+            locks.resource_of_window(resource)
         booking_locks.customer(customer.pk)  # one line after the other
         _check_slots(organization, resource, slots, units, now=now)
         _check_not_in_line(customer, wanted)
@@ -204,6 +206,7 @@ def lock_entries(
     """Lock entries of an organisation with what :func:`lock_entry` locks of one, each kind in
     one statement; those it has not are left out."""
     while True:  # until nobody offered anything while we waited
+        point = transaction.savepoint()
         slots = {s.pk for s in locks.slots_of_entries(ids, organization_id=organization_id)}
         before = _open_offers(ids)
         bookings = {b.pk: b for b in booking_locks.bookings([o.booking_id for o in before])}
@@ -214,6 +217,8 @@ def lock_entries(
             for o in offers.values()
         ):
             break
+        # Let go of the entries: whoever holds the slots that we want now may be waiting for them.
+        transaction.savepoint_rollback(point)
     by_id = {e.pk: e for e in entries}
     for pk, offer in offers.items():
         offer.entry, offer.booking = by_id[pk], bookings[offer.booking_id]

@@ -12,7 +12,7 @@ from bookings import transitions as booking_transitions
 from bookings.models import Slot
 from waitlist import locks, planning, selectors, transitions
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
-from waitlist.planning import Free, Plan
+from waitlist.planning import Free, Plan, Waiting
 
 WAITLIST = Actor.system("waitlist")
 REASON = "offered to the next in line"
@@ -59,7 +59,7 @@ def _round(slot_ids: Collection[uuid.UUID], *, now: datetime) -> list[Offer]:
     wanted = selectors.slots_to_serve(slot_ids, now=now)
     if not wanted:
         return []
-    slots = [s for s in locks.free_slots(wanted) if s.resource.is_active]
+    slots = locks.free_slots(wanted, now=now)
     policies = selectors.policies_of(s.organization_id for s in slots)
     until = {s.pk: answer_until(s, policies[s.organization_id], now=now) for s in slots}
     slots = [s for s in slots if until[s.pk] >= now + SHORTEST_OFFER]
@@ -83,13 +83,19 @@ def _share_out(
 ) -> tuple[Plan, Mapping[uuid.UUID, WaitlistEntry]]:
     """Who gets what, with what it takes claimed and then their entries locked.
 
-    Nobody, if the line changes faster than we look.
+    Slots for the same court are claimed in the order of the line. An entry that somebody else
+    holds is not waited for, as they may come to wait for us: whoever is behind does not get the
+    seats either, and the sweep looks again.
     """
     free = {s.pk: s for s in slots}
     claimed: set[uuid.UUID] = set()
+    missed: set[uuid.UUID] = set()
     for _ in range(MOST_TRIES):
-        plan = _plan(list(free.values()), now=now)
-        chosen = [free[pk] for pk in dict.fromkeys(pk for _, pk in plan.offers)]
+        line = selectors.line_for(list(free.values()))
+        plan = _plan(list(free.values()), line, now=now)
+        place = {waiting.id: n for n, waiting in enumerate(line)}
+        in_turn = sorted(plan.offers, key=lambda offer: place[offer[0]])
+        chosen = [free[pk] for pk in dict.fromkeys(pk for _, pk in in_turn)]
         refused = booking_transitions.claim_many(
             [s for s in chosen if s.pk not in claimed], now=now
         )
@@ -101,13 +107,17 @@ def _share_out(
         if not plan.offers:
             break
         entries = locks.by_key(locks.waiting({pk for pk, _ in plan.offers} | set(plan.passed)))
-        if all(pk in entries for pk, _ in plan.offers):
+        away = [(pk, slot_id) for pk, slot_id in plan.offers if pk not in entries]
+        if not away:
             return plan, entries
+        for pk, slot_id in away:  # gone, or held: the second time we know which
+            if pk in missed:
+                free.pop(slot_id, None)
+        missed |= {pk for pk, _ in away}
     return Plan(), {}
 
 
-def _plan(slots: Sequence[Slot], *, now: datetime) -> Plan:
-    line = selectors.line_for(slots)
+def _plan(slots: Sequence[Slot], line: Sequence[Waiting], *, now: datetime) -> Plan:
     limited = {s.resource_id for s in slots if s.resource.most_live_bookings is not None}
     live = {}
     if limited and line:

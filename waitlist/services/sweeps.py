@@ -100,3 +100,13 @@ def end_overdue(
             failed=failed,
             blame=DatabaseError,
         )
+
+
+def recount_lines(*, actor: Actor, now: datetime) -> int:
+    """Count anew how many are in line for any time of resources; how many counts were wrong.
+
+    A count is too high where somebody held the resource when an entry ended. Whoever joins holds
+    the resource until the entry can be seen, so it is passed over meanwhile.
+    """
+    with transaction.atomic(), audited(actor):
+        return locks.recount_lines(selectors.miscounted_lines())
