@@ -325,6 +325,25 @@ def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Domai
     return refused
 
 
+def could_claim(slots: Sequence[Slot]) -> list[Slot]:
+    """Of these slots, those whose first people would get now what they take for themselves alone,
+    each looked at by itself; nothing is locked."""
+    empty = [s for s in slots if s.takes_exclusively and not s.taken_bookings]
+    if not empty:
+        return list(slots)
+    wanted = {pool for slot in empty for pool in slot.pools}
+    pools = locks.pool_members(wanted) if wanted else {}
+    numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
+    taken = locks.occupied(empty, numbers)
+    refused = set()
+    for slot in empty:
+        try:
+            _choose(slot, pools, set(taken[slot.pk]))
+        except ResourceTaken:
+            refused.add(slot.pk)
+    return [s for s in slots if s.pk not in refused]
+
+
 def _meet(slot: Slot, other: Slot) -> bool:
     return slot.busy_from < other.busy_until and other.busy_from < slot.busy_until
 

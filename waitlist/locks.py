@@ -119,10 +119,23 @@ def resource_of_window(resource: Resource) -> None:
 
 
 _RECOUNT = """
-    UPDATE bookings_resource r SET line = (
-        SELECT count(*) FROM waitlist_waitlistentry e WHERE e.resource_id = r.id
-        AND e.slot_id IS NULL AND e.status IN ('waiting', 'offered', 'accepted')
-    ) WHERE r.id = ANY(%s)
+    UPDATE bookings_resource r SET line = n.entries
+    FROM (
+        SELECT r.id, count(e.id)::int AS entries FROM bookings_resource r
+        LEFT JOIN waitlist_waitlistentry e ON e.resource_id = r.id AND e.slot_id IS NULL
+             AND e.status IN ('waiting', 'offered', 'accepted')
+        WHERE r.id = ANY(%s) GROUP BY r.id
+    ) n
+    WHERE n.id = r.id AND r.line <> n.entries
+"""
+_RECOUNT_SLOT = """
+    UPDATE bookings_slot s SET line_units = n.units, waited_for = s.waited_for OR n.waited_for
+    FROM (
+        SELECT min(units) FILTER (WHERE status = 'waiting') AS units, count(*) > 0 AS waited_for
+        FROM waitlist_waitlistentry WHERE slot_id = %(slot)s
+    ) n
+    WHERE s.id = %(slot)s AND (s.line_units IS DISTINCT FROM n.units
+                               OR n.waited_for AND NOT s.waited_for)
 """
 
 
@@ -135,7 +148,14 @@ def recount_lines(resource_ids: Iterable[uuid.UUID]) -> int:
     ours = list(free.order_by("pk").values_list("pk", flat=True))
     with connection.cursor() as cursor:
         cursor.execute(_RECOUNT, [ours])
-    return len(ours)
+        return int(cursor.rowcount)
+
+
+def recount_slot(slot_id: uuid.UUID) -> int:
+    """Count anew who waits for a locked slot; 1 if it was wrong."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECOUNT_SLOT, {"slot": slot_id})
+        return int(cursor.rowcount)
 
 
 def by_key(rows: Sequence[WaitlistEntry]) -> dict[uuid.UUID, WaitlistEntry]:

@@ -85,6 +85,7 @@ _UNSERVED = """
       AND s.taken_bookings < s.max_bookings AND s.taken_units + s.line_units <= s.max_units
       AND NOT s.id = ANY(%(skip)s)
       AND (%(resources)s::uuid[] IS NULL OR s.resource_id = ANY(%(resources)s))
+      AND (%(organization)s::uuid IS NULL OR s.organization_id = %(organization)s)
     UNION
     SELECT s.id FROM waitlist_waitlistentry e
     JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
@@ -93,6 +94,7 @@ _UNSERVED = """
       AND s.starts_at > %(soon)s AND s.taken_bookings < s.max_bookings
       AND s.taken_units + e.units <= s.max_units AND NOT s.id = ANY(%(skip)s)
       AND (%(resources)s::uuid[] IS NULL OR e.resource_id = ANY(%(resources)s))
+      AND (%(organization)s::uuid IS NULL OR e.organization_id = %(organization)s)
     LIMIT %(limit)s
 """
 
@@ -103,16 +105,25 @@ def unserved_slots(
     limit: int,
     skip: Collection[uuid.UUID] = (),
     resources: Collection[uuid.UUID] | None = None,
+    organization: uuid.UUID | None = None,
 ) -> list[uuid.UUID]:
     """Slots with room that somebody waits for: what a sweep serves.
 
     Args:
         resources: only slots of these; None for all.
+        organization: only slots of this one; None for all.
     """
     only = None if resources is None else list(resources)
     with connection.cursor() as cursor:
         cursor.execute(
-            _UNSERVED, {"soon": now, "limit": limit, "skip": list(skip), "resources": only}
+            _UNSERVED,
+            {
+                "soon": now,
+                "limit": limit,
+                "skip": list(skip),
+                "resources": only,
+                "organization": organization,
+            },
         )
         return [row[0] for row in cursor.fetchall()]
 
@@ -282,20 +293,27 @@ def offers_of(entry: WaitlistEntry) -> list[Offer]:
 # Who would be offered seats before: everybody who waits, came earlier, and waits for something
 # that this one waits for as well.
 _POSITIONS = """
-    SELECT e.id, (
+    SELECT e.id, 1 + CASE WHEN e.slot_id IS NOT NULL THEN (
         SELECT count(*) FROM waitlist_waitlistentry o
-        LEFT JOIN bookings_slot os ON os.id = o.slot_id
-        WHERE o.resource_id = e.resource_id AND o.status = 'waiting'
+        WHERE o.slot_id = e.slot_id AND o.status = 'waiting'
           AND (o.placed_at, o.id) < (e.placed_at, e.id)
-          AND CASE
-              WHEN e.slot_id IS NOT NULL AND o.slot_id IS NOT NULL THEN o.slot_id = e.slot_id
-              WHEN e.slot_id IS NOT NULL
-                  THEN o.from_at <= es.starts_at AND es.ends_at <= o.until_at
-              WHEN o.slot_id IS NOT NULL
-                  THEN e.from_at <= os.starts_at AND os.ends_at <= e.until_at
-              ELSE o.from_at < e.until_at AND e.from_at < o.until_at
-          END
-    ) + 1
+    ) + (
+        SELECT count(*) FROM waitlist_waitlistentry o
+        WHERE o.slot_id IS NULL AND o.resource_id = e.resource_id AND o.status = 'waiting'
+          AND o.from_at <= es.starts_at AND es.ends_at <= o.until_at
+          AND (o.placed_at, o.id) < (e.placed_at, e.id)
+    ) ELSE (
+        SELECT count(*) FROM bookings_slot s
+        JOIN waitlist_waitlistentry o ON o.slot_id = s.id AND o.status = 'waiting'
+        WHERE s.resource_id = e.resource_id AND s.starts_at >= e.from_at
+          AND s.starts_at < e.until_at AND s.ends_at <= e.until_at AND s.line_units IS NOT NULL
+          AND (o.placed_at, o.id) < (e.placed_at, e.id)
+    ) + (
+        SELECT count(*) FROM waitlist_waitlistentry o
+        WHERE o.slot_id IS NULL AND o.resource_id = e.resource_id AND o.status = 'waiting'
+          AND o.from_at < e.until_at AND e.from_at < o.until_at
+          AND (o.placed_at, o.id) < (e.placed_at, e.id)
+    ) END
     FROM waitlist_waitlistentry e LEFT JOIN bookings_slot es ON es.id = e.slot_id
     WHERE e.id = ANY(%s)
 """

@@ -80,7 +80,12 @@ class WaitlistEntry(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(slot__isnull=False, from_at__isnull=True, until_at__isnull=True)
-                | Q(slot__isnull=True, from_at__isnull=False, until_at__gt=F("from_at")),
+                | Q(
+                    slot__isnull=True,
+                    from_at__isnull=False,
+                    until_at__isnull=False,
+                    until_at__gt=F("from_at"),
+                ),
                 name="waitlist_entry_is_for_a_slot_or_a_window",
             ),
             models.CheckConstraint(
@@ -110,6 +115,7 @@ class WaitlistEntry(models.Model):
                 condition=Q(status__in=GOING_ON, slot__isnull=True),
                 name="waitlist_line_of_resource",
             ),
+            models.Index(fields=["id"], condition=Q(status__in=GOING_ON), name="waitlist_going_on"),
             models.Index(fields=["organization", "-joined_at", "-id"]),
             models.Index(fields=["customer", "-joined_at"]),
             models.Index(fields=["slot"], name="waitlist_by_slot"),

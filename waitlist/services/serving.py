@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ REASON = "offered to the next in line"
 SHORTEST_OFFER = timedelta(minutes=10)
 MOST_ROUNDS = 20
 MOST_TRIES = 5
+AT_ONCE = 500  # slots that one look plans
 
 _freed: ContextVar[set[uuid.UUID] | None] = ContextVar("waitlist_freed", default=None)
 
@@ -135,6 +137,25 @@ def _plan(slots: Sequence[Slot], line: Sequence[Waiting], *, now: datetime) -> P
         for s in slots
     ]
     return planning.plan(free, line, live=live)
+
+
+def unserved(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> Iterator[tuple[Slot, int]]:
+    """Slots in which :func:`serve` would offer seats now, and to how many; nothing is locked."""
+    for start in range(0, len(slot_ids), AT_ONCE):
+        some = slot_ids[start : start + AT_ONCE]
+        slots = list(
+            Slot.objects.filter(pk__in=some, resource__is_active=True)
+            .order_by("pk")
+            .select_related("resource")
+        )
+        policies = selectors.policies_of(s.organization_id for s in slots)
+        slots = [
+            s
+            for s in booking_transitions.could_claim(slots)
+            if answer_until(s, policies[s.organization_id], now=now) >= now + SHORTEST_OFFER
+        ]
+        offers = Counter(pk for _, pk in _plan(slots, selectors.line_for(slots), now=now).offers)
+        yield from ((s, offers[s.pk]) for s in slots if offers[s.pk])
 
 
 def _offer(
