@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0003_line"),
+        ("bookings", "0004_guards"),
     ]
 
     operations = [

@@ -140,7 +140,7 @@ def offering_by_hand() -> Callable[[], Any]:
     free(slot)
     other = join(slot, units=2)
     slot_services.change_capacity(
-        slot_ids=[slot.pk], max_bookings=2, max_units=2, actor=STAFF, reason="x"
+        slot_ids=[slot.pk], max_bookings=2, max_units=2, actor=STAFF, reason="x", now=timezone.now()
     )
     Slot.objects.filter(pk=slot.pk).update(max_units=3)  # past the services: the sweep's to serve
     del entry
@@ -272,7 +272,12 @@ def crowded(seats: int) -> Any:
 
 def raise_capacity(slot: Slot, seats: int) -> None:
     slot_services.change_capacity(
-        slot_ids=[slot.pk], max_bookings=seats, max_units=seats, actor=STAFF, reason="x"
+        slot_ids=[slot.pk],
+        max_bookings=seats,
+        max_units=seats,
+        actor=STAFF,
+        reason="x",
+        now=timezone.now(),
     )
 
 

@@ -48,7 +48,8 @@ def scenes(draw: st.DrawFn) -> tuple[list[Free], list[Waiting], dict[Any, int]]:
     free = draw(slots())
     line = []
     for number in range(draw(st.integers(0, 12))):
-        slot = draw(st.sampled_from(free)) if free and draw(st.booleans()) else None
+        for_one = bool(free) and draw(st.booleans())
+        slot = draw(st.sampled_from(free)) if for_one else None
         since = draw(st.integers(0, 6))
         line.append(
             Waiting(

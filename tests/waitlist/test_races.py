@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -192,12 +193,12 @@ def test_expiry_proof_approval_and_the_line_at_once_end_in_one_way():
         f.submit_proof(order)
         overdue = order.due_at + HOURS
         outcomes = race(
-            lambda o=order, now=overdue: expiry._expire(o.pk, actor=f.SYSTEM, now=now),
-            lambda o=order: f.submit_proof(o),
-            lambda o=order, r=reviewer: f.approve(o, r),
+            partial(expiry._expire, order.pk, actor=f.SYSTEM, now=overdue, lease=None),
+            partial(f.submit_proof, order),
+            partial(f.approve, order, reviewer),
             expire_holds(timezone.now()),
             sweep(timezone.now()),
-            lambda e=waiting: leave(e),
+            partial(leave, waiting),
         )
         nobody_deadlocked(outcomes)
         order = CartTransaction.objects.get(pk=order.pk)
@@ -220,7 +221,7 @@ def test_an_unpaid_order_that_expires_while_it_is_approved_serves_the_line_or_no
     reviewer = f.MembershipFactory(organization=order.organization, role="reviewer")
 
     outcomes = race(
-        lambda: expiry._expire(order.pk, actor=f.SYSTEM, now=slot.starts_at),
+        lambda: expiry._expire(order.pk, actor=f.SYSTEM, now=slot.starts_at, lease=None),
         lambda: f.approve(order, reviewer),
     )
 
@@ -357,6 +358,7 @@ def test_a_slot_that_is_made_while_somebody_joins_for_any_time_is_theirs_within_
             max_bookings=1,
             max_units=1,
             actor=STAFF,
+            now=timezone.now(),
         )
 
     joined, made = interleave(
@@ -593,6 +595,7 @@ def test_leaving_never_waits_for_whoever_makes_slots_and_wants_the_entry():
             max_bookings=1,
             max_units=1,
             actor=STAFF,
+            now=timezone.now(),
         )
 
     outcomes = interleave(make, after="INSERT INTO .*bookings_slot", second=lambda: leave(entry))
@@ -677,7 +680,12 @@ def test_who_joins_while_the_capacity_is_raised_gets_the_seat_or_is_told(join_fi
 
     def raise_it() -> Any:
         return slot_services.change_capacity(
-            slot_ids=[slot.pk], max_bookings=2, max_units=2, actor=STAFF, reason="a larger room"
+            slot_ids=[slot.pk],
+            max_bookings=2,
+            max_units=2,
+            actor=STAFF,
+            reason="a larger room",
+            now=timezone.now(),
         )
 
     joining = lambda: join(slot, person)  # noqa: E731
@@ -705,7 +713,9 @@ def test_a_slot_that_is_closed_while_its_rival_is_cancelled_offers_nothing_and_s
     cancelled, closed = interleave(
         lambda: cancel(booking),
         after=(selectors, "slots_to_serve"),
-        second=lambda: slot_services.close_slots(slot_ids=[other.pk], actor=STAFF, reason="a leak"),
+        second=lambda: slot_services.close_slots(
+            slot_ids=[other.pk], actor=STAFF, reason="a leak", now=timezone.now()
+        ),
     )
 
     assert cancelled.status == "cancelled"

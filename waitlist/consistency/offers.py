@@ -92,7 +92,7 @@ def _lock(entry_id: UUID, organization_id: UUID | None) -> tuple[WaitlistEntry, 
     if organization_id is None:
         return None
     try:
-        locks.slots_of_entry(entry_id, organization_id=organization_id)
+        locks.slots_of_entries([entry_id], organization_id=organization_id)
         made = list(Offer.objects.filter(entry=entry_id, status__in=[Of.OPEN, Of.ACCEPTED]))
         bookings = {b.pk: b for b in booking_locks.bookings(o.booking_id for o in made)}
         entry = locks.entry(entry_id, organization_id=organization_id)
