@@ -467,8 +467,14 @@ def _tell_rescheduled(
     signals.seats_released.send(Slot, slot_ids=[old.pk], now=now)
 
 
-def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: datetime) -> None:
-    """Confirmed becomes reschedule proposed, while ``stand_in`` holds the seats."""
+def propose(
+    booking: Booking, stand_in: Booking, proposal: Proposal, *, now: datetime, **said: Any
+) -> None:
+    """Confirmed becomes reschedule proposed, while ``stand_in`` holds the seats.
+
+    Args:
+        said: what else the message to the customer says.
+    """
     _move([booking], "propose", now=now)
     insert(proposal)
     outbox.emit_many(
@@ -478,6 +484,7 @@ def propose(booking: Booking, stand_in: Booking, proposal: Proposal, *, now: dat
             proposed=notices.describe_slot(stand_in.slot),
             answer_until=proposal.expires_at.isoformat(),
             message=proposal.message,
+            **said,
         )
     )
 

@@ -32,6 +32,9 @@ class Proposal(models.Model):
     )
     expires_at = models.DateTimeField(_("answer until"))
     message = models.CharField(_("message"), max_length=500, blank=True)
+    terms = models.CharField(
+        _("terms"), max_length=200, blank=True, help_text=_("What stays as it was agreed.")
+    )
     proposed_by = models.CharField(_("proposed by"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("proposed at"))
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -26,6 +29,14 @@ SHORTEST_ANSWER = timedelta(minutes=15)
 MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 RAN_OUT = "The time to answer ran out."
 BY_PHONE = "answered by phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What stays as it was agreed when a booking moves: in words, and for the message."""
+
+    words: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reschedule(
@@ -111,6 +122,7 @@ def propose(
     expires_at: datetime | None = None,
     version: int | None = None,
     provider_id: uuid.UUID | None = None,
+    agree: Callable[[Booking, Slot], Terms] | None = None,
 ) -> Proposal:
     """Propose another time for a confirmed booking; both times are held until the answer.
 
@@ -119,6 +131,8 @@ def propose(
         expires_at: until when the customer may answer, between 15 minutes from now and an hour
             before the earlier of both starts; None is the organisation's hours, or that hour.
         provider_id: whose resources the booking and the slot must be of; None means any.
+        agree: asked by an app above with both locked: what stays as it was agreed, or it raises.
+            Where prices may differ, ``payments.services.reschedule.propose`` is the way in.
 
     Returns:
         The proposal, with its booking and its stand-in.
@@ -162,6 +176,7 @@ def propose(
                 " booking instead."
             )
         until = _answer_until(booking, slot, wish=expires_at, now=now)
+        terms = agree(booking, slot) if agree else Terms()
         stand_in = transitions.hold(
             slot,
             customer=booking.customer,
@@ -176,10 +191,11 @@ def propose(
             stand_in=stand_in,
             expires_at=until,
             message=message,
+            terms=terms.words[:200],
             proposed_by=actor.label[:200],
             created_at=now,
         )
-        transitions.propose(booking, stand_in, made, now=now)
+        transitions.propose(booking, stand_in, made, now=now, **terms.said)
         op.rows = 3
     return made
 

@@ -146,7 +146,7 @@ class Propose(BookingStep):
         request=serializers.ProposeRequest,
         responses={200: serializers.PricedBooking},
         extensions={
-            "x-problems": [*SEATS, "too_late", "permission_denied"],
+            "x-problems": [*SEATS, "price_differs", "too_late", "permission_denied"],
             "x-if-match": "required",
             "x-etag": True,
         },
@@ -157,12 +157,14 @@ class Propose(BookingStep):
         fields = Fields(request.data)
         wanted = time_in(fields)
         message = fields.text("message", longest=proposals.LONGEST_MESSAGE)
+        accept_price = fields.boolean("accept_price") or False
         fields.check()
         version = self.version(request)
         now = timezone.now()
 
         def act() -> Booking:
-            made = proposals.propose(
+            made = reschedule.propose(
+                accept_price=accept_price,
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
                 slot_id=wanted,
@@ -174,7 +176,7 @@ class Propose(BookingStep):
             )
             return made.booking
 
-        return self.step(request, [named(wanted), message], version, act)
+        return self.step(request, [named(wanted), message, accept_price], version, act)
 
 
 ANSWER: dict[str, Any] = {

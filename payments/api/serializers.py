@@ -115,6 +115,9 @@ class ProposeRequest(TimeRequest):
     message = serializers.CharField(
         max_length=500, required=False, allow_blank=True, allow_null=True, help_text="To read."
     )
+    accept_price = serializers.BooleanField(
+        required=False, help_text="The booking keeps its price where the slot has another."
+    )
 
 
 class PricedBooking(BookingSerializer):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import NotRequired, TypedDict, Unpack
 
 from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.observability.operations import operation
 from bookings import transitions
-from bookings.models import Booking, Slot
+from bookings.models import Booking, Proposal, Slot
 from bookings.services import reschedule as bookings_reschedule
 from bookings.services.free_times import FreeTime
+from bookings.services.reschedule import Terms
 from payments import locks, selectors
 from payments.errors import PriceDiffers
 from payments.selectors import Comparison
@@ -63,36 +65,69 @@ def reschedule(
             version=version,
             together=locks.paid_together([booking_id]),
         )
-        comparison = compare(booking, slot)
         op.rows = 1
-        if not comparison.differs:
-            transitions.move(booking, slot, now=now, reason=reason)
-            return booking
-        own = actor.id is not None and booking.customer.user_id == actor.id
-        if own or not accept_price or actor.kind == "customer":
-            raise PriceDiffers(
-                f"This booking costs {comparison.now} {comparison.currency}, and that time costs"
-                f" {comparison.then} {comparison.then_currency}."
-                + (
-                    " Ask the staff to move it."
-                    if actor.kind == "customer"
-                    else " Say that it keeps its price, or book that time anew."
-                ),
-                amount=str(comparison.now),
-                currency=comparison.currency,
-                new_amount=str(comparison.then),
-                new_currency=comparison.then_currency,
-            )
-        stays = (
-            f"the price stays {comparison.now} {comparison.currency}, today it would be"
-            f" {comparison.then} {comparison.then_currency}"
-        )
-        with audited(actor, reason=f"{reason} ({stays})" if reason else stays):
-            transitions.move(
-                booking,
-                slot,
-                now=now,
-                reason=reason,
-                price_stays={"amount": str(comparison.now), "currency": comparison.currency},
-            )
+        terms = _agree(booking, slot, actor=actor, accept_price=accept_price)
+        why = " ".join(filter(None, [reason, f"({terms.words})" if terms.words else ""]))
+        with audited(actor, reason=why):
+            transitions.move(booking, slot, now=now, reason=reason, **terms.said)
     return booking
+
+
+def propose(
+    *, accept_price: bool = False, actor: Actor, **about: Unpack[ProposalFacts]
+) -> Proposal:
+    """Propose another time at the price that was agreed; see ``bookings.services.reschedule``.
+
+    Args:
+        accept_price: the booking keeps its price although the slot has another; proposal and
+            message say so.
+
+    Raises:
+        PriceDiffers: the slot costs something else, and nobody said that the price stays.
+        Whatever ``bookings.services.reschedule.propose`` raises.
+    """
+    return bookings_reschedule.propose(
+        actor=actor,
+        agree=lambda booking, slot: _agree(booking, slot, actor=actor, accept_price=accept_price),
+        **about,
+    )
+
+
+class ProposalFacts(TypedDict):
+    """What a proposal is about, as ``bookings.services.reschedule.propose`` takes it."""
+
+    booking_id: uuid.UUID
+    organization_id: uuid.UUID
+    slot_id: uuid.UUID | FreeTime
+    now: datetime
+    message: NotRequired[str]
+    expires_at: NotRequired[datetime | None]
+    version: NotRequired[int | None]
+    provider_id: NotRequired[uuid.UUID | None]
+
+
+def _agree(booking: Booking, slot: Slot, *, actor: Actor, accept_price: bool) -> Terms:
+    """What stays when a booking moves to a slot; raises PriceDiffers where that was not said."""
+    found = compare(booking, slot)
+    if not found.differs:
+        return Terms()
+    own = actor.id is not None and booking.customer.user_id == actor.id
+    if own or not accept_price or actor.kind == "customer":
+        raise PriceDiffers(
+            f"This booking costs {found.now} {found.currency}, and that time costs"
+            f" {found.then} {found.then_currency}."
+            + (
+                " Ask the staff to move it."
+                if actor.kind == "customer"
+                else " Say that it keeps its price, or book that time anew."
+            ),
+            amount=str(found.now),
+            currency=found.currency,
+            new_amount=str(found.then),
+            new_currency=found.then_currency,
+        )
+    return Terms(
+        f"the price stays {found.now} {found.currency}, today it would be {found.then}"
+        f" {found.then_currency}",
+        {"price_stays": {"amount": str(found.now), "currency": found.currency}},
+    )

@@ -602,6 +602,13 @@ def moved_where_it_costs_more(place, name):
     return answer
 
 
+@provokes("price_differs", "propose_reschedule")
+def proposed_where_it_costs_more(place, name):
+    booking, slot = place.confirmed(), place.slot()
+    f.PriceFactory(resource=place.resource, amount=25, priority=9)
+    return step(place, name, booking, slot=to(slot))
+
+
 @provokes("too_late", "reschedule_booking")
 def moved_after_the_deadline(place, name):
     booking, slot = place.confirmed(), place.slot()

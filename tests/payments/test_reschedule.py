@@ -202,7 +202,9 @@ def test_an_accepted_proposal_keeps_its_price(shop):
     facts = {"booking_id": booking.pk, "organization_id": booking.organization_id}
     now = timezone.now()
 
-    proposals.propose(slot_id=other.pk, actor=staff_of(booking), now=now, **facts)
+    reschedule.propose(
+        slot_id=other.pk, actor=staff_of(booking), accept_price=True, now=now, **facts
+    )
     proposals.accept(actor=own(booking), now=now, **facts)
 
     assert place(booking)[:2] == (other.pk, "confirmed")
@@ -210,6 +212,29 @@ def test_an_accepted_proposal_keeps_its_price(shop):
     made.refresh_from_db()
     assert (made.status, made.payment_status) == ("approved", "paid")
     assert_consistent()
+
+
+def test_a_time_with_another_price_is_proposed_only_if_the_booking_keeps_its_own(shop):
+    one, other = slot_in(shop[0]), slot_in(shop[1])
+    made = order(one)
+    f.submit_proof(made)
+    f.approve(made)
+    [booking] = bookings_in(made)
+    facts = {"booking_id": booking.pk, "organization_id": booking.organization_id}
+
+    def propose(**more):
+        return reschedule.propose(
+            slot_id=other.pk, actor=staff_of(booking), now=timezone.now(), **facts, **more
+        )
+
+    error = refused(PriceDiffers, booking, propose)
+    assert error.extra["new_amount"] != error.extra["amount"]
+    proposal = propose(accept_price=True)
+
+    assert proposal.terms.startswith(f"the price stays {error.extra['amount']}")
+    [event] = OutboxEvent.objects.filter(kind="booking.reschedule_proposed")
+    assert event.payload["price_stays"]["amount"] == error.extra["amount"]
+    assert Proposal.history.get(id=proposal.pk).terms == proposal.terms
 
 
 # What is due

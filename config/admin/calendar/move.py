@@ -127,7 +127,12 @@ def _do(
         }
     about["provider_id"] = _provider(person(request), booking.organization_id)
     if step == PROPOSE:
-        made = services.propose(slot_id=said["slot"], message=said["reason"], **about)
+        made = money.propose(
+            slot_id=said["slot"],
+            message=said["reason"],
+            accept_price=said["keep_price"],
+            **about,
+        )
         return _("Proposed to %(who)s, who can answer until %(until)s. Both times are held.") % {
             "who": booking.customer,
             "until": show_bookings.when(made.expires_at),
