@@ -73,19 +73,25 @@ def fix_overdue(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     return FixResult.gone()
 
 
+_GOT = (
+    f"b.customer_id = e.customer_id AND b.status IN ({literals(ADMITTED)})"
+    " AND b.created_at >= e.joined_at AND b.units >= e.units"
+)
+
 # Whoever got seats they waited for in another way, and lines that the last approval should have
 # closed: everything in the slot is approved, and either that is enough or it was too late for
 # customers to cancel already. What time alone has settled since stays until the start.
 _SETTLED = f"""
     SELECT e.id::text, e.organization_id, b.id::text AS booking_id, 'got' AS why
-    FROM waitlist_waitlistentry e
-    LEFT JOIN bookings_slot w ON w.id = e.slot_id
-    JOIN bookings_booking b ON b.customer_id = e.customer_id AND b.status IN ({literals(ADMITTED)})
-         AND b.created_at >= e.joined_at AND b.units >= e.units AND b.confirmed_at >= e.joined_at
-    JOIN bookings_slot s ON s.id = b.slot_id
+    FROM waitlist_waitlistentry e JOIN bookings_booking b ON b.slot_id = e.slot_id AND {_GOT}
     WHERE e.status IN ({literals(IN_LINE)}) AND {mine("e.organization_id")}
-      AND (s.id = e.slot_id OR e.slot_id IS NULL AND s.resource_id = e.resource_id
-           AND e.from_at <= s.starts_at AND s.ends_at <= e.until_at)
+    UNION ALL
+    SELECT e.id::text, e.organization_id, b.id::text, 'got'
+    FROM waitlist_waitlistentry e
+    JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
+         AND s.starts_at < e.until_at AND s.ends_at <= e.until_at
+    JOIN bookings_booking b ON b.slot_id = s.id AND {_GOT}
+    WHERE e.status IN ({literals(IN_LINE)}) AND e.slot_id IS NULL AND {mine("e.organization_id")}
     UNION ALL
     SELECT e.id::text, e.organization_id, l.booking_id, 'full'
     FROM bookings_slot s
