@@ -11,19 +11,19 @@ from django.conf import settings
 from rich.console import Console
 
 from config.management.commands.demo import only_one
-from tests.benchmarks import report
+from tests.benchmarks import lines, report
 from tests.benchmarks.correctness import CHECKS, Finding
 from tests.benchmarks.measure import Results, count_statements, measure
 from tests.benchmarks.scenarios import BY_NAME, LEVELS, SCENARIOS, Scenario
 from tests.benchmarks.server import BLOCKING_THREADS, WORKERS, System
-from tests.benchmarks.studies import STUDIES as STUDIES_OF_SCHEDULES
+from tests.benchmarks.studies import STUDIES as OTHERS
 from tests.benchmarks.studies import Study
 from tests.benchmarks.study_sweep import sweep
 from tests.benchmarks.targets import CLIENTS, verdicts
 from tests.benchmarks.world import World
 
+STUDIES = {**OTHERS, "waitlist": lines.waitlist, "sweep": sweep}
 DESCRIPTION = "Measure Holdfast over HTTP beside what this machine could do at best."
-STUDIES = {**STUDIES_OF_SCHEDULES, "sweep": sweep}
 DOCUMENT = Path(settings.BASE_DIR) / "docs" / "performance.md"
 
 

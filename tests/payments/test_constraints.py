@@ -69,6 +69,7 @@ def lose(w):
 
 CLAIMS = {
     "payments_cart_checked_out_says_when": lambda w: change(w.cart, checked_out_at=now()),
+    "payments_cart_closed_says_when": lambda w: change(w.cart, closed_at=now()),
     "payments_cart_one_open_per_customer": lambda w: copy(w.cart, id=new_id()),
     "payments_cartitem_belongs_somewhere": lambda w: change(w.held, cart_id=None),
     "payments_cartitem_checked_out_has_a_transaction": lambda w: change(
@@ -134,10 +135,13 @@ def test_every_constraint_of_the_models_is_proven_here():
 
 
 def test_a_cart_changes_its_status_only_along_its_table(world):
-    states = {CartStatus.OPEN: None, CartStatus.CHECKED_OUT: now()}
-    columns = {str(s): {"checked_out_at": at} for s, at in states.items()}
+    columns: dict[str, dict[str, Any]] = {
+        CartStatus.OPEN: {"checked_out_at": None, "closed_at": None},
+        CartStatus.CHECKED_OUT: {"checked_out_at": now(), "closed_at": None},
+        CartStatus.CLOSED: {"checked_out_at": None, "closed_at": now()},
+    }
 
-    assert moves_the_database_lets_pass(world.cart, CART, columns) == {("open", "checked_out")}
+    assert moves_the_database_lets_pass(world.cart, CART, columns) == set(CART.pairs())
 
 
 def test_an_item_changes_its_status_only_along_its_table(world):

@@ -45,11 +45,11 @@ def slots(draw: st.DrawFn) -> list[Free]:
 
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[list[Free], list[Waiting], dict[Any, int]]:
-    free = draw(slots())
-    line = []
+    free: list[Free] = draw(slots())
+    line: list[Waiting] = []
     for number in range(draw(st.integers(0, 12))):
-        for_one = bool(free) and draw(st.booleans())
-        slot = draw(st.sampled_from(free)) if for_one else None
+        of_slot = bool(free) and draw(st.booleans())
+        slot = free[draw(st.integers(0, len(free) - 1))] if of_slot else None
         since = draw(st.integers(0, 6))
         line.append(
             Waiting(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -181,34 +180,37 @@ def test_control_offers_out_of_turn_would_be_seen():
 # One booking, everything at once
 
 
-def test_expiry_proof_approval_and_the_line_at_once_end_in_one_way():
-    for _ in range(3):
-        resource = priced()
-        slot, _orders = full_slot(resource, starts_at=f.soon(72))
-        entry, waiting = join(slot), join(slot)
-        free(slot)
-        accept(entry)
-        order = f.check_out(entry.customer)
-        reviewer = f.MembershipFactory(organization=order.organization, role="reviewer")
+@pytest.mark.parametrize("proved", [False, False, True])
+def test_expiry_proof_approval_and_the_line_at_once_end_in_one_way(proved):
+    slot, _ = full_slot(priced(), starts_at=f.soon(72))
+    entry, waiting = join(slot), join(slot)
+    free(slot)
+    accept(entry)
+    order = f.check_out(entry.customer)
+    reviewer = f.MembershipFactory(organization=order.organization, role="reviewer")
+    if proved:
         f.submit_proof(order)
-        overdue = order.due_at + HOURS
-        outcomes = race(
-            partial(expiry._expire, order.pk, actor=f.SYSTEM, now=overdue, lease=None),
-            partial(f.submit_proof, order),
-            partial(f.approve, order, reviewer),
-            expire_holds(timezone.now()),
-            sweep(timezone.now()),
-            partial(leave, waiting),
-        )
-        nobody_deadlocked(outcomes)
-        order = CartTransaction.objects.get(pk=order.pk)
-        booking = Booking.objects.get(offer__entry=entry)
-        assert (order.status, booking.status, fresh(entry).status) in {
-            ("approved", "confirmed", "fulfilled"),
-            ("expired", "expired", "expired"),
-        }
-        assert fresh(waiting).status == "left"
-        all_right(slot.pk)
+    overdue = order.due_at + HOURS
+
+    outcomes = race(
+        lambda: expiry.expire_unpaid(actor=f.SYSTEM, now=overdue),
+        lambda: f.submit_proof(order),
+        lambda: f.approve(order, reviewer),
+        expire_holds(timezone.now()),
+        sweep(timezone.now()),
+        lambda: leave(waiting),
+    )
+
+    nobody_deadlocked(outcomes)
+    order = CartTransaction.objects.get(pk=order.pk)
+    booking = Booking.objects.get(offer__entry=entry)
+    assert (order.status, booking.status, fresh(entry).status) in {
+        ("approved", "confirmed", "fulfilled"),
+        ("under_review", "pending", "accepted"),
+        ("expired", "expired", "expired"),
+    }
+    assert fresh(waiting).status == "left"
+    all_right(slot.pk)
 
 
 def test_an_unpaid_order_that_expires_while_it_is_approved_serves_the_line_or_nobody():
@@ -221,7 +223,7 @@ def test_an_unpaid_order_that_expires_while_it_is_approved_serves_the_line_or_no
     reviewer = f.MembershipFactory(organization=order.organization, role="reviewer")
 
     outcomes = race(
-        lambda: expiry._expire(order.pk, actor=f.SYSTEM, now=slot.starts_at, lease=None),
+        lambda: expiry.expire_unpaid(actor=f.SYSTEM, now=slot.starts_at),
         lambda: f.approve(order, reviewer),
     )
 
@@ -358,7 +360,6 @@ def test_a_slot_that_is_made_while_somebody_joins_for_any_time_is_theirs_within_
             max_bookings=1,
             max_units=1,
             actor=STAFF,
-            now=timezone.now(),
         )
 
     joined, made = interleave(
@@ -595,7 +596,6 @@ def test_leaving_never_waits_for_whoever_makes_slots_and_wants_the_entry():
             max_bookings=1,
             max_units=1,
             actor=STAFF,
-            now=timezone.now(),
         )
 
     outcomes = interleave(make, after="INSERT INTO .*bookings_slot", second=lambda: leave(entry))
@@ -680,12 +680,7 @@ def test_who_joins_while_the_capacity_is_raised_gets_the_seat_or_is_told(join_fi
 
     def raise_it() -> Any:
         return slot_services.change_capacity(
-            slot_ids=[slot.pk],
-            max_bookings=2,
-            max_units=2,
-            actor=STAFF,
-            reason="a larger room",
-            now=timezone.now(),
+            slot_ids=[slot.pk], max_bookings=2, max_units=2, actor=STAFF, reason="a larger room"
         )
 
     joining = lambda: join(slot, person)  # noqa: E731
@@ -713,9 +708,7 @@ def test_a_slot_that_is_closed_while_its_rival_is_cancelled_offers_nothing_and_s
     cancelled, closed = interleave(
         lambda: cancel(booking),
         after=(selectors, "slots_to_serve"),
-        second=lambda: slot_services.close_slots(
-            slot_ids=[other.pk], actor=STAFF, reason="a leak", now=timezone.now()
-        ),
+        second=lambda: slot_services.close_slots(slot_ids=[other.pk], actor=STAFF, reason="a leak"),
     )
 
     assert cancelled.status == "cancelled"
