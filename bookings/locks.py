@@ -392,20 +392,21 @@ def overdue_holds(
     slot_ids: Iterable[uuid.UUID],
     *,
     now: datetime,
-    skip: Collection[uuid.UUID] = (),
-    limit: int | None = None,
+    only: Collection[uuid.UUID] | None = None,
 ) -> list[Booking]:
-    """Lock the holds of locked slots whose time has run out, but for those in ``skip``.
+    """Lock the holds of locked slots whose time has run out.
 
     One that stands in for another booking ends with its proposal, and that booking is somewhere
     else: its lock comes out of order. Where somebody else has it (moves an order it is paid with,
     say, and waits for what we hold), the stand-in is passed over, and what it holds is taken.
 
     Args:
-        limit: at most so many; None: all.
+        only: those of these alone; None: all.
     """
     overdue = Q(slot_id__in=list(slot_ids), status=BookingStatus.HELD, held_until__lte=now)
-    found = list(_bookings().filter(overdue).exclude(pk__in=list(skip))[:limit])
+    if only is not None:
+        overdue &= Q(pk__in=list(only))
+    found = list(_bookings().filter(overdue))
     originals = {b.stands_for_id for b in found if b.stands_for_id}
     if not originals:
         return found
@@ -428,17 +429,17 @@ def slots_nobody_holds(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
     return [s.pk for s in locked.only("pk")]
 
 
-def slots_with_overdue_holds(
+def holds_to_expire(
     *,
     now: datetime,
     limit: int,
     skip: Collection[uuid.UUID] = (),
     passed: set[uuid.UUID] | None = None,
-) -> list[uuid.UUID]:
-    """Lock slots that have overdue holds, passing over those somebody else holds.
+) -> list[Booking]:
+    """Lock the oldest overdue holds and their slots, passing over slots that somebody else holds.
 
     Args:
-        limit: of holds, the oldest first.
+        limit: at most so many.
         skip: bookings that do not count.
         passed: slots that are not looked at; those passed over now are added.
     """
@@ -448,9 +449,9 @@ def slots_with_overdue_holds(
         .exclude(pk__in=list(skip))
         .exclude(slot__in=list(passed))
     )
-    return slots_not_passed(
-        overdue.order_by("held_until").values_list("slot_id", flat=True)[:limit], passed
-    )
+    oldest = dict(overdue.order_by("held_until").values_list("pk", "slot_id")[:limit])
+    ours = slots_not_passed(oldest.values(), passed)
+    return overdue_holds(ours, now=now, only=oldest) if ours else []
 
 
 def slots_not_passed(slot_ids: Iterable[uuid.UUID], passed: set[uuid.UUID]) -> list[uuid.UUID]:

@@ -97,15 +97,9 @@ def expire_holds(
     """
     failed = {} if failed is None else failed
 
-    def find() -> list[Booking]:
-        slot_ids = locks.slots_with_overdue_holds(now=now, limit=batch, skip=failed, passed=passed)
-        if not slot_ids:
-            return []
-        return locks.overdue_holds(slot_ids, now=now, skip=failed, limit=batch)
-
     return sweep(
         EXPIRE_HOLDS,
-        find=find,
+        find=lambda: locks.holds_to_expire(now=now, limit=batch, skip=failed, passed=passed),
         is_due=lambda b: (
             b.status == BookingStatus.HELD and b.held_until is not None and b.held_until <= now
         ),
