@@ -104,6 +104,7 @@ def _raise(slot: Slot, seats: int) -> None:
         max_units=1 + seats,
         actor=ACTOR,
         reason="a larger room",
+        now=timezone.now(),
     )
 
 
