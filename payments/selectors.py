@@ -78,6 +78,14 @@ def compare_prices(pairs: Sequence[tuple[Booking, Slot]]) -> dict[uuid.UUID, Com
     return found
 
 
+def concerns_line(transaction_id: uuid.UUID) -> bool:
+    """Whether approving a transaction may settle anything in the waitlist, as it looks before any
+    lock. Then its slots are locked before its bookings, so that nothing is passed over."""
+    rows = CartItem.objects.filter(transaction=transaction_id).order_by()
+    found = rows.values_list("booking__slot__waited_for", "booking__slot__resource__line")
+    return any(waited_for or line for waited_for, line in found)
+
+
 def policy_of(organization: Organization) -> PaymentPolicy:
     """How an organisation is paid; the defaults if it never said. Read once for an instance."""
     try:

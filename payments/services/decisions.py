@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 
 from audit import outbox
 from audit.context import Actor, audited
@@ -23,7 +22,6 @@ from payments import locks, notices, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
 from payments.models import CartTransaction
-from waitlist.services import settlement
 
 LONGEST_REASON = 1_000
 
@@ -56,7 +54,7 @@ def approve(
         audited(actor, reason=reason),
     ):
         # Where the waitlist is concerned, seats may change hands, and slots come first.
-        if settlement.concerns(Q(cart_item__transaction=transaction_id)):
+        if selectors.concerns_line(transaction_id):
             bookings = locks.slots_and_bookings_of(transaction_id)
         else:
             bookings = locks.bookings_of(transaction_id)

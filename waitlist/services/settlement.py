@@ -85,15 +85,6 @@ def _lock_what_is_held(
     return ours, {b.pk for b in booking_locks.bookings(within)} if within else set()
 
 
-def concerns(bookings: Q) -> bool:
-    """Whether approving these bookings may settle anything, as it looks before any lock.
-
-    Then the slots are to be locked before the bookings, so that nothing is passed over.
-    """
-    waited_for = Q(slot__waited_for=True) | Q(slot__resource__line__gt=0)
-    return Booking.objects.filter(bookings & waited_for).exists()
-
-
 def _end_otherwise(
     entries: Sequence[WaitlistEntry], held: Sequence[Offer], *, now: datetime
 ) -> None:
