@@ -74,7 +74,7 @@ class Closure:
     last_day: date
     from_time: time | None
     until_time: time | None
-    made_at: int | None = None  # in seconds since the epoch; None: it is being made now
+    made_at: int | None = None  # in microseconds since the epoch; None: it is being made now
 
     def __post_init__(self) -> None:
         if (self.from_time is None) != (self.until_time is None):

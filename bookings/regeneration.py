@@ -40,7 +40,7 @@ class There(NamedTuple):
     limits_by_hand: bool = False
     stays_closed: bool = False
     shut: bool = False
-    created_at: int = 0
+    created_at: int = 0  # in microseconds
     opened_by_hand: bool = False
 
     @property

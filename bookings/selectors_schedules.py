@@ -156,7 +156,7 @@ def _closure(exception: ScheduleException) -> planning.Closure:
         exception.last_day,
         exception.from_time,
         exception.until_time,
-        int(exception.created_at.timestamp()) if exception.created_at else None,
+        round(exception.created_at.timestamp() * 1_000_000) if exception.created_at else None,
     )
 
 

@@ -156,6 +156,9 @@ class Fields:
         value = self._take(name, False)
         if value is None or isinstance(value, bool):
             return value
+        if not isinstance(value, (str, int)):
+            self.refuse(name, "true or false.")
+            return False
         if value in _TRUE:
             return True
         if value not in _FALSE:

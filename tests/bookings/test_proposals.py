@@ -549,8 +549,8 @@ def test_the_database_knows_one_open_proposal_for_a_booking(court, proposed):
     refuses(
         "bookings_proposal_one_open_per_booking",
         "INSERT INTO bookings_proposal (id, organization_id, booking_id, stand_in_id, status,"
-        " expires_at, message, proposed_by, created_at)"
-        " VALUES (gen_random_uuid(), %s, %s, %s, 'open', now(), '', '', now())",
+        " expires_at, message, terms, proposed_by, created_at)"
+        " VALUES (gen_random_uuid(), %s, %s, %s, 'open', now(), '', '', '', now())",
         proposed.organization_id,
         proposed.pk,
         hold.pk,

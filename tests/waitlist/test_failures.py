@@ -186,6 +186,7 @@ def ending_what_is_over() -> Callable[[], Any]:
     return lambda: sweeps.end_overdue(actor=f.SYSTEM, now=late)
 
 
+SWEEPS = (expiring_what_was_offered, ending_what_is_over)
 OPERATIONS = [
     joining,
     joining_for_any_time,
@@ -218,6 +219,12 @@ def test_a_failure_at_any_statement_leaves_everything_as_it_was(prepare, error):
             act()
         if not injector.struck:
             break
+        if prepare in SWEEPS and isinstance(error, RuntimeError) and state() != before:
+            # What is no database's fault is a row's: each was tried again by itself, and done.
+            assert_consistent()
+            act = prepare()
+            before = state()
+            continue
         assert state() == before, f"after a failure at {injector.statements[-1]}"
 
     assert number > 3, "it was never struck"
