@@ -196,7 +196,7 @@ def month(system: System, world: World, *, quick: bool) -> Study:
             f"{name}: cost per slot with {LEVELS[len(cost) - 1]:,} bookings, times that of the"
             " cheapest level",
             cost[-1] / min(cost),
-            2,
+            1.25,
             at_least=False,
         )
         for name, cost in costs.items()
