@@ -389,7 +389,6 @@ def place(
         Invalid: no reason, or no such position.
         Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry.
-        Forbidden: nobody moves themselves.
     """
     check_reason(reason, words="Say why: it stays in the history.")
     if position < 1:
@@ -403,7 +402,6 @@ def place(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        _check_not_own(entry, actor)
         same = selectors.same_line(entry).filter(status=EntryStatus.WAITING).exclude(pk=entry.pk)
         others = list(same.values_list("placed_at", flat=True))
         if others:
@@ -412,11 +410,6 @@ def place(
             entry.version += 1
         op.rows = 1
     return entry
-
-
-def _check_not_own(entry: WaitlistEntry, actor: Actor) -> None:
-    if actor.id is not None and entry.customer.user_id == actor.id:
-        raise Forbidden("Ask a colleague: nobody changes the line for themselves.")
 
 
 def _between(others: Sequence[datetime], position: int) -> datetime:
@@ -450,7 +443,6 @@ def offer_by_hand(
         Invalid: no reason, or a slot it does not wait for.
         Forbidden: it is the actor's own place.
         NotFound: the organisation has no such entry or slot.
-        Forbidden: nobody offers to themselves.
     """
     check_reason(reason, words="Say why: it stays in the history.")
     with (
@@ -469,7 +461,6 @@ def offer_by_hand(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        _check_not_own(entry, actor)
         if not entry.wants(slot):
             raise Invalid("This is not what they wait for.", field="slot")
         (booking,) = booking_transitions.hold_for(
