@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q, QuerySet
 
-from bookings.lifecycle import LIVE
+from bookings.lifecycle import LIVE, SlotStatus
 from bookings.models import Booking, Organization, Role, Slot
 from bookings.selectors import Viewer
 from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
@@ -222,6 +222,27 @@ def _in_line(
         )
     return WaitlistEntry.objects.filter(same, resource=resource_id, status__in=GOING_ON).order_by(
         "placed_at", "pk"
+    )
+
+
+def slots_with_room(entry: WaitlistEntry, *, now: datetime) -> QuerySet[Slot]:
+    """Slots to come that this one waits for and that have room for all of them, by the counters;
+    the earliest first, with their resources."""
+    slots = Slot.objects.filter(
+        resource=entry.resource_id,
+        status=SlotStatus.OPEN,
+        starts_at__gt=now,
+        taken_bookings__lt=F("max_bookings"),
+        taken_units__lte=F("max_units") - entry.units,
+    )
+    if entry.slot_id is not None:
+        slots = slots.filter(pk=entry.slot_id)
+    else:
+        slots = slots.filter(starts_at__gte=entry.from_at, ends_at__lte=entry.until_at)
+    return (
+        slots.exclude(source=Slot.Source.FREE)
+        .select_related("resource")
+        .order_by("starts_at", "pk")
     )
 
 

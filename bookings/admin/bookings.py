@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -52,16 +52,19 @@ class StartFilter(DropdownFilter):
             ("past", _("Past")),
         ]
 
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """From when until when; None is for ever."""
         today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-        spans = {
+        return {
             "today": (today, today + timedelta(days=1)),
             "tomorrow": (today + timedelta(days=1), today + timedelta(days=2)),
             "week": (today, today + timedelta(days=7)),
             "future": (timezone.now(), None),
             "past": (None, timezone.now()),
-        }
-        start, end = spans.get(self.value() or "", (None, None))
+        }.get(self.value() or "", (None, None))
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
+        start, end = self.span()
         if start:
             queryset = queryset.filter(**{f"{self.path}__gte": start})
         if end:

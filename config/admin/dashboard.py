@@ -197,8 +197,7 @@ def _line(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
     if not found["waiting"] and not found["offered"]:
         return []
     listed = reverse("admin:waitlist_waitlistentry_changelist")
-    soon = ngettext("%d ends within an hour", "%d end within an hour", found["soon"])
-    return [
+    tiles = [
         _tile(
             _("In line"),
             found["waiting"],
@@ -208,11 +207,21 @@ def _line(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
         _tile(
             _("Offers open"),
             found["offered"],
-            soon % found["soon"] if found["soon"] else "",
-            f"{listed}?line={'soon' if found['soon'] else 'offered'}",
-            warn=bool(found["soon"]),
+            _("wait for an answer") if found["offered"] else "",
+            f"{listed}?line=offered",
         ),
     ]
+    if found["soon"]:
+        tiles.append(
+            _tile(
+                _("Offers running out"),
+                found["soon"],
+                _("within an hour"),
+                f"{listed}?line=soon",
+                warn=True,
+            )
+        )
+    return tiles
 
 
 def _bookings_per_day(request: HttpRequest, today: date) -> dict[str, Any] | None:

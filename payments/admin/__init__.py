@@ -1,6 +1,6 @@
 """What staff see of money: the review queue, transactions, proofs, prices and policies."""
 
-from payments.admin import panels, prices
+from payments.admin import panels, prices, waitlist
 from payments.admin.prices import PolicyAdmin, PolicyInline, PriceInline
 from payments.admin.proofs import ProofAdmin
 from payments.admin.transactions import TransactionAdmin
@@ -13,4 +13,5 @@ __all__ = [
     "TransactionAdmin",
     "panels",
     "prices",
+    "waitlist",
 ]

@@ -24,7 +24,7 @@ from payments.services import checkout
 from payments.services.carts import MOST_ITEMS
 from waitlist import notices as waitlist_notices
 from waitlist import transitions as waitlist_transitions
-from waitlist.models import WaitlistEntry
+from waitlist.models import Offer, WaitlistEntry
 from waitlist.services import line
 
 
@@ -65,12 +65,9 @@ def accept(
         if not WaitlistEntry.objects.filter(pk=entry_id, customer=customer).exists():
             raise NotFound("There is no such entry in the waitlist.")
         cart = locks.open_cart_or_new(customer, now=now)
-        entry, found = line.lock_entry(entry_id, organization_id=organization.pk)
-        offer = line.check_open(found, now=now)
+        entry, offer = _lock_open(entry_id, organization, now=now)
         booking = offer.booking
-        waitlist_transitions.answer([offer], "accept", now=now)
-        waitlist_transitions.move([entry], "accept", now=now)
-        outbox.emit_many(waitlist_notices.about("waitlist.accepted", [entry]))
+        _say_yes(entry, offer, now=now)
         price = quote(
             booking.slot, booking.units, selectors.price_rules([booking.slot.resource_id])
         )
@@ -89,3 +86,65 @@ def accept(
         item = CartItem(organization_id=organization.pk, cart=cart, booking=booking, created_at=now)
         insert(item)
     return Accepted(entry, item, price, None)
+
+
+def accept_for(
+    *,
+    organization: Organization,
+    entry_id: uuid.UUID,
+    payment_method: str,
+    note: str = "",
+    may_approve: bool = False,
+    actor: Actor,
+    now: datetime,
+) -> CartTransaction:
+    """Staff accept for a customer who calls, and book what was offered at once.
+
+    It is ordered alone, whatever else is in the customer's cart; as in ``desk.book_for``, what is
+    free or paid on arrival is confirmed by it.
+
+    Args:
+        payment_method: how it is paid; what costs nothing is free.
+        may_approve: whether the actor may approve orders.
+
+    Raises:
+        NoOffer: there is none, or it has run out; the seats are the next one's.
+        MethodNotOffered: the organisation is not paid that way.
+        Invalid: the note is too long.
+        Forbidden: it is the actor's own offer.
+        NotFound: the organisation has no such entry.
+    """
+    checkout.check_note(note)
+    with (
+        operation("waitlist.accept_for", actor=actor, entry=str(entry_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason="accepted for the customer"),
+    ):
+        entry, offer = _lock_open(entry_id, organization, now=now)
+        line.check_not_own(entry, actor)
+        _say_yes(entry, offer, now=now)
+        made = checkout.order_of(
+            organization,
+            entry.customer,
+            [offer.booking],
+            method=payment_method,
+            note=note,
+            now=now,
+            staff=actor,
+            may_approve=may_approve,
+        )
+        op.rows = 4
+    return made
+
+
+def _lock_open(
+    entry_id: uuid.UUID, organization: Organization, *, now: datetime
+) -> tuple[WaitlistEntry, Offer]:
+    entry, found = line.lock_entry(entry_id, organization_id=organization.pk)
+    return entry, line.check_open(found, now=now)
+
+
+def _say_yes(entry: WaitlistEntry, offer: Offer, *, now: datetime) -> None:
+    waitlist_transitions.answer([offer], "accept", now=now)
+    waitlist_transitions.move([entry], "accept", now=now)
+    outbox.emit_many(waitlist_notices.about("waitlist.accepted", [entry]))

@@ -101,6 +101,22 @@ def accept(entry: WaitlistEntry, *, now: datetime | None = None) -> accepting.Ac
     )
 
 
+def accept_for(
+    entry: WaitlistEntry,
+    *,
+    method: str = "pay_on_arrival",
+    actor: Actor = STAFF,
+    now: datetime | None = None,
+) -> CartTransaction:
+    return accepting.accept_for(
+        organization=entry.organization,
+        entry_id=entry.pk,
+        payment_method=method,
+        actor=actor,
+        now=now or timezone.now(),
+    )
+
+
 def decline(entry: WaitlistEntry, *, now: datetime | None = None) -> WaitlistEntry:
     return line.decline(
         entry_id=entry.pk,

@@ -26,6 +26,7 @@ from tests.payments.test_failures import state
 from tests.waitlist.line import (
     STAFF,
     accept,
+    accept_for,
     bookings_in,
     cancel,
     decline,
@@ -38,7 +39,7 @@ from tests.waitlist.line import (
     window,
 )
 from tests.waitlist.test_races import join_many, priced
-from waitlist.models import Offer
+from waitlist.models import Offer, WaitlistEntry
 from waitlist.services import line, sweeps
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +94,11 @@ def accepting_into_the_cart() -> Callable[[], Any]:
 def accepting_what_is_free() -> Callable[[], Any]:
     entry = offered()
     return lambda: accept(entry)
+
+
+def accepting_for_who_calls() -> Callable[[], Any]:
+    entry = offered(priced())
+    return lambda: accept_for(entry)
 
 
 def declining() -> Callable[[], Any]:
@@ -178,6 +184,18 @@ def closing() -> Callable[[], Any]:
     )
 
 
+def closing_many() -> Callable[[], Any]:
+    first = offered()
+    entries = WaitlistEntry.objects.filter(slot=first.slot_id)
+    return lambda: line.close_many(
+        entry_ids=[e.pk for e in entries],
+        organization_id=first.organization_id,
+        reason="The trainer is ill.",
+        actor=STAFF,
+        now=timezone.now(),
+    )
+
+
 def ending_what_is_over() -> Callable[[], Any]:
     slot, _ = full_slot()
     join(slot)
@@ -194,6 +212,7 @@ OPERATIONS = [
     expiring_what_was_offered,
     accepting_into_the_cart,
     accepting_what_is_free,
+    accepting_for_who_calls,
     declining,
     leaving_with_an_offer,
     removing_from_the_cart,
@@ -201,6 +220,7 @@ OPERATIONS = [
     offering_by_hand,
     placing,
     closing,
+    closing_many,
     ending_what_is_over,
 ]
 each_operation = pytest.mark.parametrize("prepare", OPERATIONS, ids=lambda p: p.__name__)

@@ -31,6 +31,7 @@ from tests.invariants import assert_consistent, problems
 from tests.waitlist.line import (
     STAFF,
     accept,
+    accept_for,
     bookings_in,
     cancel,
     decline,
@@ -470,7 +471,10 @@ def test_of_many_answers_to_one_offer_one_counts():
     waiting = join(slot)
 
     outcomes = race(
-        *[lambda: accept(entry)] * 4, *[lambda: decline(entry)] * 4, lambda: leave(entry)
+        *[lambda: accept(entry)] * 4,
+        *[lambda: accept_for(entry)] * 2,
+        *[lambda: decline(entry)] * 4,
+        lambda: leave(entry),
     )
 
     nobody_deadlocked(outcomes)
@@ -480,6 +484,37 @@ def test_of_many_answers_to_one_offer_one_counts():
     assert fresh(waiting).status == ("waiting" if got_it else "offered")
     assert CartItem.objects.filter(booking__offer__entry=entry).count() == int(got_it)
     all_right(slot.pk)
+
+
+def test_many_are_closed_while_what_they_are_offered_is_answered_and_seats_come_free():
+    slot, _ = full_slot(priced(), seats=6)
+    entries = [join(slot) for _ in range(6)]
+    free(slot, 3)
+    last = join(slot)
+
+    def close(chosen: list[WaitlistEntry]) -> list[WaitlistEntry]:
+        return line.close_many(
+            entry_ids=[e.pk for e in chosen],
+            organization_id=slot.organization_id,
+            reason="The trainer is ill.",
+            actor=STAFF,
+            now=timezone.now(),
+        )
+
+    outcomes = race(
+        lambda: close(entries[:4]),
+        lambda: close(entries[2:]),
+        lambda: accept_for(entries[0]),
+        lambda: accept(entries[1]),
+        lambda: free(slot),
+    )
+
+    nobody_deadlocked(outcomes)
+    assert set(codes_of(outcomes)) <= {"no_offer"}
+    assert set(statuses(*entries[2:])) == {"closed"}
+    assert set(statuses(*entries[:2])) <= {"closed", "accepted", "fulfilled"}
+    assert fresh(last).status == "offered"
+    all_right()
 
 
 def test_control_without_locks_and_lifecycle_an_offer_is_accepted_and_declined():

@@ -10,9 +10,11 @@ from django.utils import timezone
 from audit.context import Actor
 from audit.errors import Forbidden, Invalid
 from audit.models import OutboxEvent
-from bookings.models import Slot, User
+from bookings.models import Booking, Resource, Slot, User
+from tests.factories import PriceFactory, ResourceFactory, hold, make_slot, soon
 from tests.invariants import assert_consistent, refusal
-from tests.waitlist.line import STAFF, free, fresh, full_slot, join, leave, window
+from tests.waitlist.line import STAFF, accept_for, free, fresh, full_slot, join, leave, window
+from waitlist.errors import NoOffer
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.selectors import load_positions, same_line
 from waitlist.services import line
@@ -104,6 +106,13 @@ def test_there_is_no_place_before_the_first() -> None:
         place(join(slot), 0)
 
 
+def priced() -> Resource:
+    """What costs something: nothing is ordered before somebody says how it is paid."""
+    resource: Resource = ResourceFactory()
+    PriceFactory(resource=resource)
+    return resource
+
+
 def close_many(*entries: WaitlistEntry, reason: str = "The trainer is ill.") -> int:
     found = line.close_many(
         entry_ids=[e.pk for e in entries],
@@ -154,3 +163,47 @@ def test_closing_many_takes_as_many_statements_for_ten_as_for_two() -> None:
         return len(queries)
 
     assert statements(*entries[:2]) == statements(*entries[2:])
+
+
+def test_who_calls_gets_what_was_offered_and_pays_on_arrival() -> None:
+    """It is ordered alone: what else is in the cart stays there."""
+    slot, _ = full_slot(priced())
+    entry = join(slot)
+    other = make_slot(slot.resource, starts_at=soon(100))
+    hold(entry.customer, other)
+    free(slot)
+
+    made = accept_for(entry)
+
+    assert (made.status, made.payment_method) == ("approved", "pay_on_arrival")
+    booking = Booking.objects.get(offer__entry=entry)
+    assert booking.status == "confirmed"
+    assert booking.cart_item.transaction_id == made.pk
+    assert (fresh(entry).status, made.items.count()) == ("fulfilled", 1)
+    assert Booking.objects.get(slot=other).status == "held"
+    assert_consistent()
+
+
+def test_who_calls_and_pays_in_advance_has_to_prove_it() -> None:
+    slot, _ = full_slot(priced())
+    entry = join(slot)
+    free(slot)
+
+    made = accept_for(entry, method="pay_now")
+
+    assert (made.status, fresh(entry).status) == ("pending", "accepted")
+    assert_consistent()
+
+
+def test_nobody_accepts_as_staff_what_was_offered_to_themselves_or_is_not_offered() -> None:
+    slot, _ = full_slot()
+    entry, waiting = join(slot), join(slot)
+    free(slot)
+    myself = Actor("staff", entry.customer.user_id, "Who waits and works here")
+
+    with refusal(Forbidden, "Ask a colleague"):
+        accept_for(entry, actor=myself)
+    with refusal(NoOffer):
+        accept_for(waiting)
+    with refusal(NoOffer):
+        accept_for(entry, now=Offer.objects.get(entry=entry).expires_at)

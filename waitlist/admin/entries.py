@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.decorators import action
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
 from audit.admin.scope import go_to, staff_actor
 from bookings.admin.base import (
@@ -29,110 +28,69 @@ from bookings.admin.base import (
     ScopedModelAdmin,
     person,
 )
-from bookings.admin.dialogs import Reason, ReasonDialog, ask, attempt, reason_field
-from bookings.admin.show import NOTHING, link_to, slot_time, when
-from bookings.lifecycle import SlotStatus
-from bookings.models import Slot
+from bookings.admin.bookings import StartFilter
+from bookings.admin.dialogs import OptionalReasonDialog, Reason, ReasonDialog, ask, attempt
 from bookings.permissions import may
 from waitlist import selectors
 from waitlist.admin import panels, show
+from waitlist.admin.columns import EntryColumns
+from waitlist.admin.dialogs import OfferDialog, PlaceDialog
 from waitlist.lifecycle import GOING_ON, IN_LINE, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.services import line
 
 OFFER = "waitlist.offer_waitlistentry"
-MOST_SLOTS = 100
+CONTACT = "bookings.view_customer"
+SOON, OVER, ALL = "soon", "over", "all"  # what the list can be narrowed to, besides a status
 
 
-class LineFilter(admin.SimpleListFilter):
-    """Those whose story goes on, unless somebody asks for others."""
+class LineFilter(DropdownFilter):
+    """Who is in line, unless somebody asks for others."""
 
-    title = _("state")
+    title = _("status")
     parameter_name = "line"
+    all_option = None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            ("waiting", _("Waiting")),
-            ("offered", _("Offered seats")),
-            ("soon", _("Offer ends within an hour")),
-            ("over", _("Over")),
-            ("all", _("All")),
+            ("", _("In line")),
+            (SOON, _("Offer ends within an hour")),
+            *((value, capfirst(str(label))) for value, label in EntryStatus.choices),
+            (OVER, _("Over")),
+            (ALL, _("All")),
         ]
-
-    def choices(self, changelist: Any) -> Any:
-        first, *others = super().choices(changelist)
-        yield {**first, "display": _("In line")}
-        yield from others
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
         value = self.value()
-        if value == "all":
-            return queryset
-        if value == "soon":
-            return queryset.filter(
-                offers__status=OfferStatus.OPEN, offers__expires_at__lte=timezone.now() + show.SOON
-            )
-        if value in ("waiting", "offered"):
+        if value in EntryStatus.values:
             return queryset.filter(status=value)
-        if value == "over":
+        if value == SOON:
+            soon = Offer.objects.filter(
+                status=OfferStatus.OPEN, expires_at__lte=timezone.now() + show.SOON
+            )
+            return queryset.filter(pk__in=soon.values("entry"))
+        if value == OVER:
             return queryset.exclude(status__in=GOING_ON)
-        return queryset.filter(status__in=GOING_ON)
+        return queryset if value == ALL else queryset.filter(status__in=GOING_ON)
 
 
-class PlaceDialog(BaseDialogForm):
-    """Another place in line, and why."""
+class WantedFilter(StartFilter):
+    """When the slots lie that somebody waits for; also who waits for any time on that day."""
 
-    position = forms.IntegerField(
-        label=_("Place"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
-    )
-    reason = reason_field()
+    title = _("for when")
 
-
-class OfferDialog(BaseDialogForm):
-    """Seats out of turn, and why."""
-
-    slot = forms.ChoiceField(label=_("Slot"), widget=UnfoldAdminSelectWidget)
-    reason = reason_field()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field: Any = self.fields["slot"]
-        entry = _entry_of(self.request)
-        field.choices = _slots_for(entry) if entry is not None else []
-
-
-def _entry_of(request: HttpRequest | None) -> WaitlistEntry | None:
-    """The entry that the address of a dialog names."""
-    match = getattr(request, "resolver_match", None)
-    named = match.kwargs.get("object_id") if match else None
-    if request is None or named is None:
-        return None
-    page: Any = admin.site._registry[WaitlistEntry]
-    found: WaitlistEntry | None = page.get_object_or_none(request, named)
-    return found
-
-
-def _slots_for(entry: WaitlistEntry) -> list[tuple[str, str]]:
-    slots = Slot.objects.filter(status=SlotStatus.OPEN, starts_at__gt=timezone.now())
-    if entry.slot_id is not None:
-        slots = slots.filter(pk=entry.slot_id)
-    else:
-        slots = slots.filter(
-            resource=entry.resource_id, starts_at__gte=entry.from_at, ends_at__lte=entry.until_at
-        ).exclude(source=Slot.Source.FREE)
-    return [
-        (
-            str(slot.pk),
-            f"{slot_time(slot)} · "
-            + gettext("%(taken)d of %(most)d taken")
-            % {"taken": slot.taken_units, "most": slot.max_units},
-        )
-        for slot in slots.select_related("resource").order_by("starts_at")[:MOST_SLOTS]
-    ]
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
+        start, end = self.span()
+        slot, window = Q(slot__isnull=False), Q(slot__isnull=True)
+        if start:
+            slot, window = slot & Q(slot__starts_at__gte=start), window & Q(until_at__gt=start)
+        if end:
+            slot, window = slot & Q(slot__starts_at__lt=end), window & Q(from_at__lt=end)
+        return queryset.filter(slot | window) if start or end else queryset
 
 
 @admin.register(WaitlistEntry)
-class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
+class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
     """Nothing here is typed over: every change is a button that calls a service."""
 
     provider_path = "resource__provider"
@@ -143,14 +101,12 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
         "units",
         "since",
         "show_passed_over",
-        "offered",
-        "reach",
         "show_status",
     )
     list_filter = (
         LineFilter,
         ("resource", OwnRelatedFilter),
-        ("status", ChoicesDropdownFilter),
+        WantedFilter,
         ("slot__starts_at", RangeDateTimeFilter),
         ("organization", OwnOrganizationFilter),
     )
@@ -162,38 +118,43 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
         "^offers__booking__reference",
     )
     search_help_text = _("Name, e-mail address or phone of the customer, or a booking's reference")
-    ordering = ("placed_at", "id")
     actions = ("close_chosen",)
-    actions_detail = ("offer_this", "place_this", "close_this")
-    panels = []
+    actions_detail: ClassVar[tuple[str, ...]] = (
+        "offer_this",
+        "place_this",
+        "decline_this",
+        "close_this",
+    )
+    empty_text = _(
+        "Nobody is in line. Customers wait here for what is full, if its resource has a waitlist;"
+        " seats that come free are offered to the first whom they fit."
+    )
     fieldsets = (
         (
             None,
             {
                 "fields": (
                     ("customer_link", "reach"),
-                    ("resource_link", "wanted"),
+                    ("resource_link", "time"),
                     ("units", "show_status"),
                     ("place", "show_passed_over"),
-                    ("slot_link", "organization"),
                 )
             },
         ),
         (
             _("What happened when"),
-            {"fields": (("since", "placed"), ("ended", "ended_reason"))},
+            {"fields": (("joined", "placed"), ("ended", "ended_reason"), "organization")},
         ),
     )
     readonly_fields = (
         "customer_link",
         "reach",
         "resource_link",
-        "wanted",
+        "time",
         "show_status",
         "place",
         "show_passed_over",
-        "slot_link",
-        "since",
+        "joined",
         "placed",
         "ended",
     )
@@ -206,6 +167,37 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return selectors.with_parts(super().get_queryset(request))
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """One line after the other, each in its order; what is over, the newest first."""
+        if request.GET.get("line", "") in ("", SOON, *GOING_ON):
+            return (
+                Coalesce("slot__starts_at", "from_at").asc(),
+                "resource__name",
+                "slot_id",
+                "placed_at",
+                "id",
+            )
+        return ("-joined_at", "-id")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            self.prepare(request, [found])
+        return found
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        found.result_list = list(found.result_list)
+        self.prepare(request, found.result_list)
+        return found
+
+    def prepare(self, request: HttpRequest, rows: Sequence[WaitlistEntry]) -> None:
+        """Set what the columns say besides the row: the place in line, and whether this person
+        may read how to reach the customer. One statement."""
+        selectors.load_positions(rows)
+        for row in rows:
+            row.shows_contact = may(person(request), CONTACT, row.organization_id)  # type: ignore[attr-defined]
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet, search_term: str
@@ -227,6 +219,13 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
             return False
         found = self.get_object_or_none(request, object_id)
         return bool(found.status == EntryStatus.WAITING)
+
+    def has_answer_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether somebody may pass on what the customer says to an open offer."""
+        if not object_id or not self.has_line_permission(request, object_id):
+            return False
+        found = self.get_object_or_none(request, object_id)
+        return bool(found.status == EntryStatus.OFFERED)
 
     def _entry(self, request: HttpRequest, object_id: str) -> WaitlistEntry:
         found = self.get_object_or_none(request, object_id)
@@ -302,6 +301,37 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
         return self._back(request, object_id)
 
     @action(
+        description=_("They decline"),
+        icon="thumb_down",
+        url_path="decline",
+        permissions=["answer"],
+        dialog={
+            "title": _("Does the customer not want the seats?"),
+            "description": _(
+                "For somebody who calls. The seats go to the next in line at once, and this"
+                " customer is not in line any more. This cannot be undone."
+            ),
+            "form_class": OptionalReasonDialog,
+            "form_submit_text": _("Decline for them"),
+        },
+    )
+    def decline_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        entry = self._entry(request, object_id)
+        attempt(
+            self,
+            request,
+            lambda: line.decline(
+                entry_id=entry.pk,
+                organization_id=entry.organization_id,
+                reason=form.cleaned_data["reason"] or gettext("declined by phone"),
+                actor=staff_actor(request),
+                now=timezone.now(),
+            ),
+            gettext("Declined for %s; the seats go to the next in line.") % entry.customer,
+        )
+        return self._back(request, object_id)
+
+    @action(
         description=_("Take out of the line"),
         icon="person_remove",
         url_path="close",
@@ -353,16 +383,7 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
                 " This cannot be undone."
             ),
             form_class=Reason,
-            call=lambda given: [
-                line.close(
-                    entry_id=e.pk,
-                    organization_id=e.organization_id,
-                    reason=given["reason"],
-                    actor=staff_actor(request),
-                    now=timezone.now(),
-                )
-                for e in chosen
-            ],
+            call=lambda given: self._close(request, chosen, given["reason"]),
             done=lambda closed: (
                 ngettext(
                     "%d customer is not in line any more.",
@@ -373,120 +394,26 @@ class WaitlistAdmin(LongListMixin, ScopedModelAdmin):
             ),
         )
 
+    def _close(
+        self, request: HttpRequest, chosen: Sequence[WaitlistEntry], reason: str
+    ) -> list[WaitlistEntry]:
+        """Of each organisation all at once; few people work in more than one."""
+        by_organization: dict[uuid.UUID, list[uuid.UUID]] = {}
+        for entry in chosen:
+            by_organization.setdefault(entry.organization_id, []).append(entry.pk)
+        closed: list[WaitlistEntry] = []
+        for organization_id, ids in by_organization.items():
+            closed += line.close_many(
+                entry_ids=ids,
+                organization_id=organization_id,
+                reason=reason,
+                actor=staff_actor(request),
+                now=timezone.now(),
+            )
+        return closed
+
     def _back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return go_to(request, reverse("admin:waitlist_waitlistentry_change", args=[object_id]))
 
-    # --- columns -----------------------------------------------------------------------------
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        found = super().get_changelist_instance(request)
-        rows = list(found.result_list)
-        selectors.load_positions(rows)
-        found.result_list = rows
-        return found
-
-    @display(description=_("customer"), ordering="customer__name")
-    def who(self, entry: WaitlistEntry) -> str:
-        return str(entry.customer)
-
-    @display(description=_("customer"))
-    def customer_link(self, entry: WaitlistEntry) -> SafeString:
-        return link_to(entry.customer)
-
-    @display(description=_("resource"))
-    def resource_link(self, entry: WaitlistEntry) -> SafeString:
-        return link_to(entry.resource)
-
-    @display(description=_("slot"))
-    def slot_link(self, entry: WaitlistEntry) -> Any:
-        return link_to(entry.slot, gettext("Who is in it")) if entry.slot else NOTHING
-
-    @display(description=_("waits for"), ordering="slot__starts_at")
-    def wanted(self, entry: WaitlistEntry) -> SafeString:
-        return format_html(
-            '{}<br><span class="hf-quiet">{}</span>', entry.resource, show.wanted(entry)
-        )
-
-    @display(description=_("place"), ordering="placed_at")
-    def place(self, entry: WaitlistEntry) -> Any:
-        if entry.status != EntryStatus.WAITING:
-            return NOTHING
-        if not hasattr(entry, "position"):
-            selectors.load_positions([entry])
-        return entry.position
-
-    @display(description=_("since"), ordering="joined_at")
-    def since(self, entry: WaitlistEntry) -> str:
-        return when(entry.joined_at)
-
-    @display(description=_("place in line since"))
-    def placed(self, entry: WaitlistEntry) -> str:
-        if entry.placed_at == entry.joined_at:
-            return gettext("as joined")
-        return gettext("moved by staff; see the history")
-
-    @display(description=_("passed over"), ordering="passed_over")
-    def show_passed_over(self, entry: WaitlistEntry) -> Any:
-        return show.passed_over(entry)
-
-    @display(description=_("offer"))
-    def offered(self, entry: WaitlistEntry) -> Any:
-        offer = selectors.open_offer(entry)
-        return show.left(offer.expires_at, now=timezone.now()) if offer else NOTHING
-
-    @display(description=_("contact"))
-    def reach(self, entry: WaitlistEntry) -> Any:
-        return show.contact(entry)
-
-    @display(description=_("state"), ordering="status")
-    def show_status(self, entry: WaitlistEntry) -> SafeString:
-        return show.entry_badge(entry)
-
-    @display(description=_("ended"))
-    def ended(self, entry: WaitlistEntry) -> str:
-        return when(entry.ended_at)
-
-
-def whole_line(request: HttpRequest, entry: WaitlistEntry) -> tuple[str, dict[str, Any]]:
-    """Everybody who waits for the same, in order, with this one marked."""
-    same = WaitlistEntry.objects.filter(resource=entry.resource_id, status__in=GOING_ON)
-    same = same.filter(slot=entry.slot_id) if entry.slot_id else same.filter(slot__isnull=True)
-    found = list(selectors.with_parts(same.order_by("placed_at", "pk"))[: panels.MOST])
-    return panels.TABLE, {
-        "title": gettext("The line"),
-        "headers": panels.headers(),
-        "rows": panels.line_rows(found, marked=entry.pk),
-        "empty": gettext("Nobody waits for this any more."),
-    }
-
-
-def offers_made(request: HttpRequest, entry: WaitlistEntry) -> tuple[str, dict[str, Any]]:
-    """What was offered to this customer, and what became of it."""
-    found = Offer.objects.filter(entry=entry).select_related("booking__slot__resource")
-    return panels.TABLE, {
-        "title": gettext("Offers"),
-        "headers": [
-            gettext("Booking"),
-            gettext("When"),
-            gettext("Offered"),
-            gettext("Answer until"),
-            gettext("State"),
-        ],
-        "rows": [
-            [
-                link_to(offer.booking),
-                slot_time(offer.booking.slot),
-                gettext("%(when)s by %(who)s")
-                % {"when": when(offer.made_at), "who": offer.offered_by}
-                if offer.by_hand
-                else when(offer.made_at),
-                when(offer.expires_at),
-                show.offer_badge(offer),
-            ]
-            for offer in found.order_by("-made_at")[: panels.MOST]
-        ],
-        "empty": gettext("Nothing has been offered yet."),
-    }
-
-
-WaitlistAdmin.panels.extend([whole_line, offers_made])
+WaitlistAdmin.panels += [panels.whole_line, panels.offers_made]

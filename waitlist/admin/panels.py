@@ -1,108 +1,121 @@
-"""What the waitlist adds to the pages of slots, customers and bookings."""
+"""What the waitlist adds to pages: the whole line and the offers on those of its entries, who
+waits on those of slots, what for on those of customers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from bookings.admin.base import person
 from bookings.admin.customers import CustomerAdmin
-from bookings.admin.show import NOTHING, link_to, when
+from bookings.admin.show import NOTHING, ago, link_to, slot_time, when
 from bookings.admin.slots import SlotAdmin
 from bookings.models import Customer, Slot
 from bookings.permissions import may
 from waitlist import selectors
 from waitlist.admin import show
-from waitlist.lifecycle import GOING_ON
-from waitlist.models import WaitlistEntry
+from waitlist.models import Offer, WaitlistEntry
 
 TABLE = "admin/holdfast/table_panel.html"
 VIEW = "waitlist.view_waitlistentry"
 MOST = 100
+NEWEST = 20
+
+Made = tuple[str, dict[str, Any]]
 
 
-def line_rows(entries: Sequence[WaitlistEntry], *, marked: Any = None) -> list[list[Any]]:
-    """A line as a table: place, who, how many, what is offered."""
+def whole_line(request: HttpRequest, entry: WaitlistEntry) -> Made:
+    """Everybody who waits for what this one waits for, in order, with this one marked."""
+    found = list(selectors.with_parts(selectors.same_line(entry))[:MOST])
+    mixed = any(e.slot_id != entry.slot_id or e.slot_id is None for e in found)
+    return TABLE, {
+        "title": _("The line for any time of %s") % entry.resource
+        if entry.slot_id is None
+        else _("The line for this slot"),
+        "headers": _headers(mixed),
+        "rows": _rows(found, mixed=mixed, marked=entry.pk),
+        "empty": _("Nobody waits for this any more."),
+    }
+
+
+def offers_made(request: HttpRequest, entry: WaitlistEntry) -> Made:
+    """What was offered to this customer, and what became of it."""
+    found = Offer.objects.filter(entry=entry).select_related("booking__slot__resource")
     now = timezone.now()
-    selectors.load_positions(entries)
-    rows = []
-    for entry in entries:
-        offer = selectors.open_offer(entry)
-        place = getattr(entry, "position", None)
-        who: SafeString | Any = link_to(entry, entry.customer)
-        if entry.pk == marked:
-            who = format_html("<strong>{}</strong> ←", entry.customer)
-        rows.append(
+    return TABLE, {
+        "title": _("What was offered"),
+        "headers": [_("Booking"), _("When"), _("Offered"), _("Answer until"), _("Outcome")],
+        "rows": [
             [
-                place or NOTHING,
-                who,
-                entry.units,
-                when(entry.joined_at),
-                show.passed_over(entry),
-                show.left(offer.expires_at, now=now) if offer else show.entry_badge(entry),
+                link_to(offer.booking),
+                slot_time(offer.booking.slot),
+                _by_hand(offer) if offer.by_hand else when(offer.made_at),
+                show.due(offer, now=now),
+                show.offer_outcome(offer),
             ]
-        )
-    return rows
+            for offer in found.order_by("-made_at", "-pk")[:MOST]
+        ],
+        "empty": _("Nothing has been offered yet."),
+    }
 
 
-def headers() -> list[str]:
-    return [_("Place"), _("Customer"), _("People"), _("Since"), _("Passed over"), _("State")]
+def _by_hand(offer: Offer) -> Any:
+    return format_html(
+        '{}<br><span class="hf-quiet">{}</span>',
+        when(offer.made_at),
+        _("out of turn, by %s") % (offer.offered_by or _("staff")),
+    )
 
 
-def line_of_slot(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]] | None:
+def line_of_slot(request: HttpRequest, slot: Slot) -> Made | None:
     """Who waits for this slot, in order, with those who wait for any time."""
     if not may(person(request), VIEW, slot.organization_id):
         return None
-    wants = Q(slot=slot) | Q(
-        slot__isnull=True,
-        resource=slot.resource_id,
-        from_at__lte=slot.starts_at,
-        until_at__gte=slot.ends_at,
-    )
-    found = selectors.with_parts(
-        WaitlistEntry.objects.filter(wants, status__in=GOING_ON).order_by("placed_at", "pk")
-    )[:MOST]
+    found = list(selectors.with_parts(selectors.line_of(slot))[:MOST])
+    mixed = any(e.slot_id is None for e in found)
     url = reverse("admin:waitlist_waitlistentry_changelist")
+    has_line = slot.resource.takes_waitlist and slot.source != Slot.Source.FREE
     return TABLE, {
         "title": _("Waitlist"),
-        "headers": headers(),
-        "rows": line_rows(list(found)),
-        "empty": _("Nobody waits for it."),
+        "headers": _headers(mixed),
+        "rows": _rows(found, mixed=mixed),
+        "empty": _("Nobody waits for it.")
+        if has_line
+        else _("Nobody can wait for it: its resource has no waitlist."),
         "more": f"{url}?line=all&slot__id__exact={slot.pk}",
         "more_text": _("Everybody who ever did"),
     }
 
 
-def entries_of_customer(
-    request: HttpRequest, customer: Customer
-) -> tuple[str, dict[str, Any]] | None:
+def entries_of_customer(request: HttpRequest, customer: Customer) -> Made | None:
     """What a customer waits for, and waited for."""
     if not may(person(request), VIEW, customer.organization_id):
         return None
-    newest = (
-        WaitlistEntry.objects.filter(customer=customer)
-        .select_related("slot", "resource", "customer")
-        .order_by("-joined_at", "-pk")[:20]
+    newest = list(
+        selectors.with_parts(WaitlistEntry.objects.filter(customer=customer)).order_by(
+            "-joined_at", "-pk"
+        )[:NEWEST]
     )
+    selectors.load_positions(newest)
     url = reverse("admin:waitlist_waitlistentry_changelist")
+    now = timezone.now()
     return TABLE, {
         "title": _("Waitlist"),
-        "headers": [_("What for"), _("When"), _("People"), _("Since"), _("State")],
+        "headers": [_("What for"), _("When"), _("People"), _("Place"), _("Joined"), _("Status")],
         "rows": [
             [
                 link_to(one, one.resource),
                 show.wanted(one),
                 one.units,
+                getattr(one, "position", NOTHING),
                 when(one.joined_at),
-                show.entry_badge(one),
+                _state(one, now),
             ]
             for one in newest
         ],
@@ -110,6 +123,49 @@ def entries_of_customer(
         "more": f"{url}?line=all&customer__id__exact={customer.pk}",
         "more_text": _("All of them"),
     }
+
+
+def _rows(entries: Sequence[WaitlistEntry], *, mixed: bool, marked: Any = None) -> list[list[Any]]:
+    """A line as a table: place, who, how many, for what if that differs, and what is offered."""
+    now = timezone.now()
+    selectors.load_positions(entries)
+    return [
+        [
+            getattr(entry, "position", NOTHING),
+            format_html('<strong class="hf-this">{}</strong>', entry.customer)
+            if entry.pk == marked
+            else link_to(entry, entry.customer),
+            entry.units,
+            *([show.wanted(entry)] if mixed else []),
+            format_html(
+                '<span class="hf-nowrap" title="{}">{}</span>',
+                when(entry.joined_at),
+                ago(entry.joined_at, now=now),
+            ),
+            show.passed_over(entry),
+            _state(entry, now),
+        ]
+        for entry in entries
+    ]
+
+
+def _state(entry: WaitlistEntry, now: Any) -> Any:
+    offer = selectors.open_offer(entry) if entry.is_going_on else None
+    if offer is None:
+        return show.entry_badge(entry)
+    return format_html("{} {}", show.entry_badge(entry), show.left(offer.expires_at, now=now))
+
+
+def _headers(mixed: bool) -> list[str]:
+    return [
+        _("Place"),
+        _("Customer"),
+        _("People"),
+        *([_("Waits for")] if mixed else []),
+        _("Waits since"),
+        _("Passed over"),
+        _("Status"),
+    ]
 
 
 SlotAdmin.panels.append(line_of_slot)

@@ -42,7 +42,7 @@ def offer_badge(offer: Offer) -> SafeString:
 
 
 def wanted(entry: WaitlistEntry) -> str:
-    """What somebody waits for; slot and resource must be loaded."""
+    """When somebody wants it; slot and resource must be loaded."""
     if entry.slot is not None:
         entry.slot.resource = entry.resource
         return slot_time(entry.slot)
@@ -54,11 +54,32 @@ def wanted(entry: WaitlistEntry) -> str:
 
 
 def left(until: datetime, *, now: datetime) -> SafeString:
-    """How long somebody still has, coloured when it is short."""
+    """Until when and how long somebody still has, coloured when it is short."""
     if until <= now:
-        return badge(gettext("over"), "danger")
-    words = gettext("%s left") % ago(now, now=until)
-    return badge(words, "danger" if until - now <= SOON else "warning")
+        return format_html(
+            '<span class="hf-due hf-due-soon">{}</span>', gettext("time is up, goes to the next")
+        )
+    return format_html(
+        '<span class="hf-due{}" title="{}">{}</span>',
+        " hf-due-soon" if until - now <= SOON else "",
+        gettext("until %s") % when(until),
+        gettext("%s left") % ago(now, now=until),
+    )
+
+
+def due(offer: Offer, *, now: datetime) -> SafeString | str:
+    """The deadline of an offer; how long that is, if it still can be answered."""
+    if offer.status != OfferStatus.OPEN:
+        return when(offer.expires_at)
+    return format_html("{}<br>{}", when(offer.expires_at), left(offer.expires_at, now=now))
+
+
+def offer_outcome(offer: Offer) -> SafeString:
+    if offer.answered_at is None:
+        return offer_badge(offer)
+    return format_html(
+        '{}<br><span class="hf-quiet">{}</span>', offer_badge(offer), when(offer.answered_at)
+    )
 
 
 def passed_over(entry: WaitlistEntry) -> SafeString | str:
@@ -69,11 +90,23 @@ def passed_over(entry: WaitlistEntry) -> SafeString | str:
     return format_html('{}<br><span class="hf-quiet">{}</span>', times, entry.passed_over_reason)
 
 
-def contact(entry: WaitlistEntry) -> SafeString | str:
-    """How to reach somebody; who has no e-mail address has to be called."""
+def contact(entry: WaitlistEntry) -> SafeString:
+    """How to reach somebody, as links; who has no e-mail address hears of an offer by a call."""
     customer = entry.customer
+    phone = (
+        format_html(
+            '<a class="hf-link" href="tel:{}">{}</a>', _dial(customer.phone), customer.phone
+        )
+        if customer.phone
+        else ""
+    )
     if customer.email:
-        return str(customer.email)
-    if customer.phone:
-        return badge(gettext("call %s") % customer.phone, "warning")
+        mail = format_html('<a class="hf-link" href="mailto:{0}">{0}</a>', customer.email)
+        return format_html("{}<br>{}", mail, phone) if phone else mail
+    if phone:
+        return format_html("{} {}", badge(gettext("call"), "warning"), phone)
     return badge(gettext("cannot be reached"), "danger")
+
+
+def _dial(phone: str) -> str:
+    return "".join(c for c in phone if c.isdigit() or c == "+")
