@@ -8,6 +8,7 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -57,7 +58,7 @@ class AcceptDialog(BaseDialogForm):
 
 
 def _choice(method: PaymentMethod) -> tuple[str, str]:
-    return method.value, str(method.label)
+    return method.value, capfirst(str(method.label))
 
 
 def _methods(entry: WaitlistEntry) -> list[tuple[str, str]]:

@@ -28,6 +28,8 @@ PAGES: dict[str, set[str]] = {
     "admin:bookings_booking_changelist": EVERYBODY,
     "admin:bookings_slot_changelist": EVERYBODY,
     "admin:bookings_slot_make_slots": LEADERS,
+    "admin:waitlist_waitlistentry_changelist": EVERYBODY,
+    "admin:waitlist_waitlistpolicy_changelist": EVERYBODY,
     "admin:bookings_resource_changelist": EVERYBODY,
     "admin:bookings_resource_add": LEADERS,
     "admin:bookings_customer_changelist": DESK | {"reviewer"},

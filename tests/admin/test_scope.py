@@ -401,6 +401,9 @@ NUL_PAGES = [
             ("payments_carttransaction", "q"),
             ("payments_carttransaction", "payment_method__exact"),
             ("payments_proof", "q"),
+            ("waitlist_waitlistentry", "q"),
+            ("waitlist_waitlistentry", "line"),
+            ("waitlist_waitlistentry", "when"),
         ]
     ),
 ]

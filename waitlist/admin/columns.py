@@ -22,10 +22,8 @@ class EntryColumns:
     """What is shown of an entry that ``WaitlistAdmin.prepare`` has prepared."""
 
     @display(description=_("customer"), ordering="customer__name")
-    def who(self, entry: WaitlistEntry) -> SafeString:
-        return format_html(
-            '{}<br><span class="hf-quiet hf-nowrap">{}</span>', entry.customer, self.reach(entry)
-        )
+    def who(self, entry: WaitlistEntry) -> str:
+        return str(entry.customer)
 
     @display(description=_("customer"))
     def customer_link(self, entry: WaitlistEntry) -> Any:

@@ -102,6 +102,7 @@ class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
         "since",
         "show_passed_over",
         "show_status",
+        "reach",
     )
     list_filter = (
         LineFilter,
@@ -179,6 +180,11 @@ class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
                 "id",
             )
         return ("-joined_at", "-id")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Without how to reach people, for those who read that of nobody."""
+        found = super().get_list_display(request)
+        return found if self.may(request, CONTACT) else [n for n in found if n != "reach"]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         found = super().get_object(request, object_id, from_field)

@@ -95,7 +95,7 @@ def contact(entry: WaitlistEntry) -> SafeString:
     customer = entry.customer
     phone = (
         format_html(
-            '<a class="hf-link" href="tel:{}">{}</a>', _dial(customer.phone), customer.phone
+            '<a class="hf-link" href="tel:{}">{}</a>', customer.phone.as_e164, customer.phone
         )
         if customer.phone
         else ""
@@ -106,7 +106,3 @@ def contact(entry: WaitlistEntry) -> SafeString:
     if phone:
         return format_html("{} {}", badge(gettext("call"), "warning"), phone)
     return badge(gettext("cannot be reached"), "danger")
-
-
-def _dial(phone: str) -> str:
-    return "".join(c for c in phone if c.isdigit() or c == "+")
