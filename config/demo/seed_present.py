@@ -7,7 +7,8 @@ database sees nothing unusual. Trail, codes and events are therefore what they w
 from __future__ import annotations
 
 import random
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -292,6 +293,12 @@ class Venue:
                 actor=self.desk,
                 now=self.now,
             )
+
+    @contextmanager
+    def acting_for(self, customer: Customer) -> Iterator[Actor]:
+        """What is done inside comes from where this customer is."""
+        with self._from(customer):
+            yield self._actor(customer)
 
     def _actor(self, customer: Customer) -> Actor:
         """Who acts for a customer: they themselves, or the desk if they have no account."""

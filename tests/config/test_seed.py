@@ -36,6 +36,8 @@ from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
 from payments.models import CartTransaction, Proof
 from payments.models.proof import proof_storage
+from waitlist.models import Offer, WaitlistEntry
+from waitlist.selectors import line_of, load_positions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,7 +139,7 @@ def check_mail() -> None:
     """One event of each kind is left to tell."""
     kinds = list(OutboxEvent.objects.filter(dispatched_at=None).values_list("kind", flat=True))
     assert sorted(kinds) == sorted(values(OutboxEvent, "kind"))
-    assert 4 <= len(kinds) <= 16
+    assert 4 <= len(kinds) <= 24
 
 
 def check_slots(now) -> None:
@@ -184,6 +186,25 @@ def check_schedules(now) -> None:
         resources = list(Resource.objects.filter(organization=organization))
         changes = regenerating.preview(resources=resources, now=timezone.now()).counts()
         assert {name: n for name, n in changes.items() if n and name != "keep"} == {}
+
+
+def check_waitlist(now) -> None:
+    """A full class with a line of six, and an offer that ends within the hour."""
+    slot = Slot.objects.get(resource__name="Yoga", line_units__isnull=False)
+    assert slot.taken_units == slot.max_units
+    there = list(line_of(slot))
+    load_positions(there)
+    assert len(there) == 6
+    assert len({e.units for e in there}) >= 4
+    offered = [e for e in there if e.status == "offered"]
+    assert len(offered) == 1
+    assert [e.passed_over for e in there if e.passed_over] == [1]
+    assert [e.slot_id for e in there].count(None) == 1
+    assert values(WaitlistEntry, "status") >= {"waiting", "offered", "expired", "left", "closed"}
+
+    urgent = Offer.objects.get(status="open", expires_at__lte=now + timedelta(hours=1))
+    assert not urgent.entry.customer.email
+    assert urgent.entry.customer.phone
 
 
 def test_the_command_prints_who_can_sign_in(capsys, settings):

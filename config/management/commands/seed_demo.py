@@ -20,7 +20,14 @@ from rich.table import Table
 from audit.context import Actor, Origin, audited, origin
 from audit.models import OutboxEvent
 from bookings.models import Organization
-from config.demo import seed_people, seed_present, seed_schedules, seed_times, seed_venues
+from config.demo import (
+    seed_people,
+    seed_present,
+    seed_schedules,
+    seed_times,
+    seed_venues,
+    seed_waitlist,
+)
 from config.demo.seed_files import Files
 from config.demo.seed_past import Past
 from config.demo.seed_people import Login
@@ -72,6 +79,7 @@ def _fill(actor: Actor, files: Files, *, now: datetime) -> None:
         reviewer = seed_people.staff_actor(f"reviewer@{place}.example")
         Past(organizations[slug], reviewer=reviewer, files=files, rng=rng, now=now).write()
     seed_present.play(organizations, files=files, rng=rng, now=now)
+    seed_waitlist.play(organizations, files=files, rng=rng, now=now)
     seed_times.play(organizations, now=now)
     _tell_few(organizations)
 
