@@ -41,9 +41,10 @@ class EntryColumns:
 
     @display(description=_("waits for"), ordering="slot__starts_at")
     def wanted(self, entry: WaitlistEntry) -> SafeString:
-        return format_html(
-            '{}<br><span class="hf-quiet">{}</span>', entry.resource, show.wanted(entry)
-        )
+        time = show.quiet(show.wanted(entry))
+        if entry.slot is not None:
+            time = show.whole(time)
+        return show.lines(entry.resource, time)
 
     @display(description=_("for when"))
     def time(self, entry: WaitlistEntry) -> Any:
@@ -55,7 +56,7 @@ class EntryColumns:
     def place(self, entry: WaitlistEntry) -> Any:
         return getattr(entry, "position", NOTHING)
 
-    @display(description=_("waits since"), ordering="joined_at")
+    @display(description=_("has waited"), ordering="joined_at")
     def since(self, entry: WaitlistEntry) -> SafeString:
         until = entry.ended_at or timezone.now()
         return format_html(
@@ -86,14 +87,8 @@ class EntryColumns:
         if offer is None:
             return badge
         due = show.left(offer.expires_at, now=timezone.now())
-        if entry.slot_id is not None:
-            return format_html("{}<br>{}", badge, due)
-        return format_html(
-            '{}<br><span class="hf-quiet">{}</span><br>{}',
-            badge,
-            slot_time(offer.booking.slot),
-            due,
-        )
+        which = show.quiet(slot_time(offer.booking.slot)) if entry.slot_id is None else ""
+        return show.lines(badge, which, due)
 
     @display(description=_("ended"))
     def ended(self, entry: WaitlistEntry) -> str:

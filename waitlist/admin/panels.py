@@ -3,6 +3,7 @@ waits on those of slots, what for on those of customers."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def whole_line(request: HttpRequest, entry: WaitlistEntry) -> Made:
         if entry.slot_id is None
         else _("The line for this slot"),
         "headers": _headers(mixed),
-        "rows": _rows(found, mixed=mixed, marked=entry.pk),
+        "rows": _rows(found, mixed=mixed, slot_id=entry.slot_id, marked=entry.pk),
         "empty": _("Nobody waits for this any more."),
     }
 
@@ -54,8 +55,8 @@ def offers_made(request: HttpRequest, entry: WaitlistEntry) -> Made:
         "rows": [
             [
                 link_to(offer.booking),
-                slot_time(offer.booking.slot),
-                _by_hand(offer) if offer.by_hand else when(offer.made_at),
+                show.whole(slot_time(offer.booking.slot)),
+                _by_hand(offer) if offer.by_hand else show.whole(when(offer.made_at)),
                 show.due(offer, now=now),
                 show.offer_outcome(offer),
             ]
@@ -66,10 +67,8 @@ def offers_made(request: HttpRequest, entry: WaitlistEntry) -> Made:
 
 
 def _by_hand(offer: Offer) -> Any:
-    return format_html(
-        '{}<br><span class="hf-quiet">{}</span>',
-        when(offer.made_at),
-        _("out of turn, by %s") % (offer.offered_by or _("staff")),
+    return show.lines(
+        when(offer.made_at), show.quiet(_("out of turn, by %s") % (offer.offered_by or _("staff")))
     )
 
 
@@ -84,7 +83,7 @@ def line_of_slot(request: HttpRequest, slot: Slot) -> Made | None:
     return TABLE, {
         "title": _("Waitlist"),
         "headers": _headers(mixed),
-        "rows": _rows(found, mixed=mixed),
+        "rows": _rows(found, mixed=mixed, slot_id=slot.pk),
         "empty": _("Nobody waits for it.")
         if has_line
         else _("Nobody can wait for it: its resource has no waitlist."),
@@ -111,10 +110,10 @@ def entries_of_customer(request: HttpRequest, customer: Customer) -> Made | None
         "rows": [
             [
                 link_to(one, one.resource),
-                show.wanted(one),
+                show.whole(show.wanted(one)),
                 one.units,
                 getattr(one, "position", NOTHING),
-                when(one.joined_at),
+                show.whole(when(one.joined_at)),
                 _state(one, now),
             ]
             for one in newest
@@ -125,7 +124,13 @@ def entries_of_customer(request: HttpRequest, customer: Customer) -> Made | None
     }
 
 
-def _rows(entries: Sequence[WaitlistEntry], *, mixed: bool, marked: Any = None) -> list[list[Any]]:
+def _rows(
+    entries: Sequence[WaitlistEntry],
+    *,
+    mixed: bool,
+    slot_id: uuid.UUID | None,
+    marked: uuid.UUID | None = None,
+) -> list[list[Any]]:
     """A line as a table: place, who, how many, for what if that differs, and what is offered."""
     now = timezone.now()
     selectors.load_positions(entries)
@@ -136,7 +141,7 @@ def _rows(entries: Sequence[WaitlistEntry], *, mixed: bool, marked: Any = None) 
             if entry.pk == marked
             else link_to(entry, entry.customer),
             entry.units,
-            *([show.wanted(entry)] if mixed else []),
+            *([_wanted(entry, slot_id)] if mixed else []),
             format_html(
                 '<span class="hf-nowrap" title="{}">{}</span>',
                 when(entry.joined_at),
@@ -147,6 +152,11 @@ def _rows(entries: Sequence[WaitlistEntry], *, mixed: bool, marked: Any = None) 
         ]
         for entry in entries
     ]
+
+
+def _wanted(entry: WaitlistEntry, slot_id: uuid.UUID | None) -> Any:
+    here = slot_id is not None and entry.slot_id == slot_id
+    return show.whole(_("this slot") if here else show.wanted(entry))
 
 
 def _state(entry: WaitlistEntry, now: Any) -> Any:
@@ -162,7 +172,7 @@ def _headers(mixed: bool) -> list[str]:
         _("Customer"),
         _("People"),
         *([_("Waits for")] if mixed else []),
-        _("Waits since"),
+        _("Has waited"),
         _("Passed over"),
         _("Status"),
     ]

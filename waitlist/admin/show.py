@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from bookings.admin.show import NOTHING, ago, badge, slot_time, when
+from bookings.admin.show import NOTHING, ago, badge, local, slot_time, when
 from waitlist.lifecycle import EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 
@@ -41,12 +42,37 @@ def offer_badge(offer: Offer) -> SafeString:
     return badge(offer.get_status_display(), OFFER_COLOURS[offer.status])
 
 
+def lines(*parts: Any) -> SafeString:
+    """What stands below each other in one cell, on a phone as well."""
+    return format_html(
+        '<div class="hf-lines">{}</div>',
+        format_html_join(SafeString("<br>"), "{}", ((p,) for p in parts if p)),
+    )
+
+
+def whole(text: Any) -> SafeString:
+    """A time that is not broken into several lines."""
+    return format_html('<span class="hf-nowrap">{}</span>', text)
+
+
+def quiet(text: Any) -> SafeString:
+    return format_html('<span class="hf-quiet">{}</span>', text)
+
+
 def wanted(entry: WaitlistEntry) -> str:
     """When somebody wants it; slot and resource must be loaded."""
     if entry.slot is not None:
         entry.slot.resource = entry.resource
         return slot_time(entry.slot)
+    assert entry.from_at is not None
+    assert entry.until_at is not None
     zone = entry.resource.time_zone
+    since, until = local(entry.from_at, zone), local(entry.until_at, zone)
+    if since.date() == until.date():
+        return gettext("any time %(since)s–%(until)s") % {
+            "since": when(entry.from_at, zone),
+            "until": f"{until:%H:%M}",
+        }
     return gettext("any time from %(since)s to %(until)s") % {
         "since": when(entry.from_at, zone),
         "until": when(entry.until_at, zone),
@@ -67,19 +93,17 @@ def left(until: datetime, *, now: datetime) -> SafeString:
     )
 
 
-def due(offer: Offer, *, now: datetime) -> SafeString | str:
+def due(offer: Offer, *, now: datetime) -> SafeString:
     """The deadline of an offer; how long that is, if it still can be answered."""
     if offer.status != OfferStatus.OPEN:
-        return when(offer.expires_at)
-    return format_html("{}<br>{}", when(offer.expires_at), left(offer.expires_at, now=now))
+        return whole(when(offer.expires_at))
+    return lines(whole(when(offer.expires_at)), left(offer.expires_at, now=now))
 
 
 def offer_outcome(offer: Offer) -> SafeString:
     if offer.answered_at is None:
         return offer_badge(offer)
-    return format_html(
-        '{}<br><span class="hf-quiet">{}</span>', offer_badge(offer), when(offer.answered_at)
-    )
+    return lines(offer_badge(offer), whole(quiet(when(offer.answered_at))))
 
 
 def passed_over(entry: WaitlistEntry) -> SafeString | str:
@@ -87,7 +111,7 @@ def passed_over(entry: WaitlistEntry) -> SafeString | str:
     if not entry.passed_over:
         return NOTHING
     times = ngettext("%d time", "%d times", entry.passed_over) % entry.passed_over
-    return format_html('{}<br><span class="hf-quiet">{}</span>', times, entry.passed_over_reason)
+    return lines(times, quiet(entry.passed_over_reason))
 
 
 def contact(entry: WaitlistEntry) -> SafeString:
@@ -102,7 +126,7 @@ def contact(entry: WaitlistEntry) -> SafeString:
     )
     if customer.email:
         mail = format_html('<a class="hf-link" href="mailto:{0}">{0}</a>', customer.email)
-        return format_html("{}<br>{}", mail, phone) if phone else mail
+        return lines(mail, phone)
     if phone:
         return format_html("{} {}", badge(gettext("call"), "warning"), phone)
     return badge(gettext("cannot be reached"), "danger")
