@@ -8,15 +8,13 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
@@ -28,65 +26,19 @@ from bookings.admin.base import (
     ScopedModelAdmin,
     person,
 )
-from bookings.admin.bookings import StartFilter
 from bookings.admin.dialogs import OptionalReasonDialog, Reason, ReasonDialog, ask, attempt
 from bookings.permissions import may
 from waitlist import selectors
-from waitlist.admin import panels, show
+from waitlist.admin import panels
 from waitlist.admin.columns import EntryColumns
 from waitlist.admin.dialogs import OfferDialog, PlaceDialog
-from waitlist.lifecycle import GOING_ON, IN_LINE, EntryStatus, OfferStatus
-from waitlist.models import Offer, WaitlistEntry
+from waitlist.admin.filters import SOON, LineFilter, WantedFilter
+from waitlist.lifecycle import GOING_ON, IN_LINE, EntryStatus
+from waitlist.models import WaitlistEntry
 from waitlist.services import line
 
 OFFER = "waitlist.offer_waitlistentry"
 CONTACT = "bookings.view_customer"
-SOON, OVER, ALL = "soon", "over", "all"  # what the list can be narrowed to, besides a status
-
-
-class LineFilter(DropdownFilter):
-    """Who is in line, unless somebody asks for others."""
-
-    title = _("status")
-    parameter_name = "line"
-    all_option = None
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("", _("In line")),
-            (SOON, _("Offer ends within an hour")),
-            *((value, capfirst(str(label))) for value, label in EntryStatus.choices),
-            (OVER, _("Over")),
-            (ALL, _("All")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
-        value = self.value()
-        if value in EntryStatus.values:
-            return queryset.filter(status=value)
-        if value == SOON:
-            soon = Offer.objects.filter(
-                status=OfferStatus.OPEN, expires_at__lte=timezone.now() + show.SOON
-            )
-            return queryset.filter(pk__in=soon.values("entry"))
-        if value == OVER:
-            return queryset.exclude(status__in=GOING_ON)
-        return queryset if value == ALL else queryset.filter(status__in=GOING_ON)
-
-
-class WantedFilter(StartFilter):
-    """When the slots lie that somebody waits for; also who waits for any time on that day."""
-
-    title = _("for when")
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
-        start, end = self.span()
-        slot, window = Q(slot__isnull=False), Q(slot__isnull=True)
-        if start:
-            slot, window = slot & Q(slot__starts_at__gte=start), window & Q(until_at__gt=start)
-        if end:
-            slot, window = slot & Q(slot__starts_at__lt=end), window & Q(from_at__lt=end)
-        return queryset.filter(slot | window) if start or end else queryset
 
 
 @admin.register(WaitlistEntry)
