@@ -158,10 +158,13 @@ def overdue(
         many += len(places)
     if not chosen:
         return []
-    places = {b: s for pk in chosen for b, s in wanted[pk].items()}
-    slots = set(booking_locks.slots_nobody_holds(places.values()))
+    slots = set(booking_locks.slots_nobody_holds(s for pk in chosen for s in wanted[pk].values()))
+    # Not what they have in other slots: whoever holds those wants the bookings too, and two that
+    # each hold a part of an order would both pass it over, for ever.
+    within = [pk for pk in chosen if slots.issuperset(wanted[pk].values())]
+    places = [b for pk in within for b in wanted[pk]]
     bookings = {b.pk: b for b in booking_locks.bookings_nobody_holds(places) if b.slot_id in slots}
-    whole = [pk for pk in chosen if all(b in bookings for b in wanted[pk])]
+    whole = [pk for pk in within if all(b in bookings for b in wanted[pk])]
     found = {t.pk: t for t in _transactions(skip_locked=True).filter(pk__in=whole)}
     passed.update(set(chosen).difference(found))
     return [(t, [bookings[b] for b in sorted(wanted[t.pk])]) for t in found.values()]

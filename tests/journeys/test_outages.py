@@ -180,7 +180,8 @@ def test_seats_are_sold_once_while_connections_are_cut_and_web_workers_killed(sy
         done.set()
         striker.join()
 
-    connection.close()  # it may have been cut too
+    connection.close()  # it may have been cut too, and so may those that wait in the pool
+    connection.close_pool()
     assert [b.strange for b in buyers if b.strange] == []
     bought = [item for b in buyers for item in b.bought]
     assert len(bought) == len(set(bought)) == SLOTS * SEATS
