@@ -162,8 +162,8 @@ def overdue(
     # Not what they have in other slots: whoever holds those wants the bookings too, and two that
     # each hold a part of an order would both pass it over, for ever.
     within = [pk for pk in chosen if slots.issuperset(wanted[pk].values())]
-    places = [b for pk in within for b in wanted[pk]]
-    bookings = {b.pk: b for b in booking_locks.bookings_nobody_holds(places) if b.slot_id in slots}
+    ours = [b for pk in within for b in wanted[pk]]
+    bookings = {b.pk: b for b in booking_locks.bookings_nobody_holds(ours) if b.slot_id in slots}
     whole = [pk for pk in within if all(b in bookings for b in wanted[pk])]
     found = {t.pk: t for t in _transactions(skip_locked=True).filter(pk__in=whole)}
     passed.update(set(chosen).difference(found))

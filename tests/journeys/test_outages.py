@@ -181,7 +181,7 @@ def test_seats_are_sold_once_while_connections_are_cut_and_web_workers_killed(sy
         striker.join()
 
     connection.close()  # it may have been cut too, and so may those that wait in the pool
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]
     assert [b.strange for b in buyers if b.strange] == []
     bought = [item for b in buyers for item in b.bought]
     assert len(bought) == len(set(bought)) == SLOTS * SEATS
