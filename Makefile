@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint lock lock-check fmt clean
+.PHONY: help demo test bench lint messages lock lock-check fmt clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +52,9 @@ lint: $(VENV)/.dev ## Check style, types, layers, templates, migrations and sett
 fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.dev ## Bring the translations of what customers read up to date
+	@DJANGO_SETTINGS_MODULE=config.settings.test $(BIN)/python -m tests.catalogue
 
 # --no-emit-index-url: nothing committed names the registry that somebody happened to use.
 COMPILE = $(or $(UV),$(BIN)/uv) pip compile --quiet --universal --generate-hashes \

@@ -11,6 +11,7 @@ from typing import Any
 
 from audit import outbox
 from audit.errors import DomainError
+from audit.languages import our_reason
 from audit.sql import insert, insert_new, insert_rows, update_rows
 from bookings import codes, locks, notices, signals
 from bookings.errors import BookingOver, ResourceTaken, SlotFull, SlotGone
@@ -173,7 +174,7 @@ def make_room(slots: Sequence[Slot], *, now: datetime) -> None:
     overdue = locks.overdue_holds([s.pk for s in slots], now=now)
     if not overdue:
         return
-    expire(overdue, now=now, reason="The hold ran out.")
+    expire(overdue, now=now, reason=our_reason("The hold ran out."))
     read_counters(slots)
 
 
@@ -506,7 +507,7 @@ def accept(booking: Booking, stand_in: Booking, *, now: datetime) -> None:
     _check("settle", [booking])
     _check("cancel", [stand_in])
     settled, gone = BOOKING.target("settle"), BOOKING.target("cancel")
-    reason = "The proposal was accepted."
+    reason = our_reason("The proposal was accepted.")
     update_rows(
         Booking,
         ["slot", "status", "ended_at", "ended_reason"],

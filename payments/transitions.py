@@ -12,6 +12,7 @@ from django.db.models import F
 
 from audit import outbox
 from audit.context import Actor
+from audit.languages import our_reason
 from audit.sql import update_rows
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
@@ -110,7 +111,7 @@ def expire(orders: Sequence[tuple[CartTransaction, Sequence[Booking]]], *, now: 
 
 def _why_expired(transaction: CartTransaction) -> str:
     paid_first = transaction.payment_method == PaymentMethod.PAY_NOW
-    return "Not paid in time." if paid_first else "Not confirmed in time."
+    return our_reason("Not paid in time.") if paid_first else our_reason("Not confirmed in time.")
 
 
 def due_at(method: str, starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:

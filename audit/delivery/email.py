@@ -19,6 +19,7 @@ from django.template.loader import get_template
 from django.utils import timezone, translation
 
 from audit.delivery.channels import ChannelAway, Failed, Refused
+from audit.languages import supported
 from audit.models import Delivery, OutboxEvent
 
 
@@ -167,7 +168,7 @@ def render(event: OutboxEvent, *, language: str = "", time_zone: str = "") -> Re
     context = {**event.payload, "event": event, "public_url": settings.PUBLIC_URL}
     if "booking" in context:
         context.setdefault("bookings", [context["booking"]])
-    with translation.override(_language(language)), timezone.override(_zone(time_zone)):
+    with translation.override(supported(language)), timezone.override(_zone(time_zone)):
         context["language_code"] = translation.get_language()
         try:
             subject = _render(f"{folder}/subject.txt", context, escape=False)
@@ -188,11 +189,6 @@ def _tidy(text: str) -> str:
     """At most one empty line in a row, which template tags would leave behind."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
-
-
-def _language(code: str) -> str:
-    known = {known for known, _name in settings.LANGUAGES}
-    return code if code in known else settings.LANGUAGE_CODE
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
+from audit.languages import our_reason
 from bookings import locks, transitions
 from bookings.consistency.parts import lock_booking, mine, params, recount
 from bookings.lifecycle import BookingStatus, ProposalStatus
@@ -72,7 +73,7 @@ def fix_proposals(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     if (is_proposed, len(opened), len(held), len(stand_ins)) in ((True, 1, 1, 1), (False, 0, 0, 0)):
         return FixResult.gone()
     recount({s.slot_id for s in held})
-    transitions.cancel(held, now=now, reason="The proposal was taken back.", tell=False)
+    transitions.cancel(held, now=now, reason=our_reason("The proposal was taken back."), tell=False)
     if is_proposed:
         transitions.settle([booking], "withdraw", now=now)
     else:

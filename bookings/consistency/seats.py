@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
+from audit.languages import our_reason
 from bookings import locks, transitions
 from bookings.consistency.parts import TAKEN, literals, lock_booking, mine, params, recount
 from bookings.lifecycle import LIVE, BookingStatus
@@ -285,5 +286,5 @@ def fix_holds_overdue(problem: Problem, actor: Actor, now: datetime) -> FixResul
     ):
         return FixResult.gone()
     recount([booking.slot_id])
-    transitions.expire([booking], now=now, reason="The hold ran out.")
+    transitions.expire([booking], now=now, reason=our_reason("The hold ran out."))
     return FixResult.fixed("The hold was expired.")

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.errors import StaleVersion
+from audit.languages import our_reason
 from audit.leases import Lease
 from audit.observability import sweeps
 from audit.observability.operations import operation
@@ -20,7 +21,7 @@ from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking
 
 EXPIRE_HOLDS, COMPLETE = "hold.expire", "booking.complete"  # as the log and alerts name them
-RAN_OUT = "The hold ran out."
+RAN_OUT = our_reason("The hold ran out.")
 
 
 def cancel(

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from audit.context import Actor, audited
 from audit.errors import DomainError, Forbidden, Invalid, NotFound
+from audit.languages import our_reason
 from audit.leases import Lease
 from audit.observability.operations import operation
 from audit.observability.sweeps import Failures
@@ -22,7 +23,7 @@ from bookings.models import Booking
 from bookings.services import bookings as sweeping
 
 MARK = "booking.miss"  # as the log, alerts and the lease name it
-NOBODY_CAME = "Nobody came."
+NOBODY_CAME = our_reason("Nobody came.")
 # What ended longer ago is left to the staff: whoever switches this on, or had no worker for a week,
 # does not want to tell people what they missed long ago.
 LOOKS_BACK = timedelta(days=2)

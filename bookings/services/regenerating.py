@@ -22,6 +22,7 @@ from django.utils.timezone import localtime
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
+from audit.languages import our_reason
 from audit.observability.operations import operation
 from bookings import locks, planning, selectors_schedules, signals, slot_rows, transitions
 from bookings.errors import PlanChanged
@@ -305,7 +306,9 @@ def _end_proposals(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
     if slot_ids:
         held = Q(slot__in=slot_ids, stands_for__isnull=False, status=BookingStatus.HELD)
         transitions.expire(
-            locks.bookings_where(held), now=now, reason="The proposed time is not offered any more."
+            locks.bookings_where(held),
+            now=now,
+            reason=our_reason("The proposed time is not offered any more."),
         )
 
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
+from audit.languages import our_reason
 from audit.observability.operations import operation
 from bookings import locks, rules, transitions
 from bookings.errors import BookingOver, NoProposal, ProposalOpen, ResourceTaken, TooLate
@@ -27,7 +28,7 @@ LONGEST_REASON = 1_000
 BEFORE_START = timedelta(hours=1)  # a proposal is answered at the latest so long before
 SHORTEST_ANSWER = timedelta(minutes=15)
 MOVABLE = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
-RAN_OUT = "The time to answer ran out."
+RAN_OUT = our_reason("The time to answer ran out.")
 BY_PHONE = "answered by phone"
 
 

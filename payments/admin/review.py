@@ -21,7 +21,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from audit.admin.scope import staff_actor
@@ -46,11 +46,11 @@ PAGE = 50
 TAKE_PAYMENT = "payments.take_payment_carttransaction"
 CHANGE = "payments.change_carttransaction"
 COMMON_REASONS = [
-    _("The amount does not match what is to be paid."),
-    _("The picture cannot be read. Please send a clear one."),
-    _("The payment has not arrived on our account."),
-    _("The payment reference does not match this booking."),
-    _("This proof was used for another payment already."),
+    pgettext_lazy("reason", "The amount does not match what is to be paid."),
+    pgettext_lazy("reason", "The picture cannot be read. Please send a clear one."),
+    pgettext_lazy("reason", "The payment has not arrived on our account."),
+    pgettext_lazy("reason", "The payment reference does not match this booking."),
+    pgettext_lazy("reason", "This proof was used for another payment already."),
 ]
 
 

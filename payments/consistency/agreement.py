@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
+from audit.languages import our_reason
 from bookings import transitions as booking_transitions
 from bookings.consistency.parts import literals, lock_booking, mine, params, recount
 from bookings.lifecycle import ADMITTED, BOOKING, ENDED, BookingStatus
@@ -197,7 +198,7 @@ def _end_transaction(
     """All its bookings have ended: all in one way, or else it counts as cancelled."""
     ways = {b.status for b in bookings}
     name = "cancel"
-    changes = {"ended_at": now, "decision_reason": "All its bookings have ended."}
+    changes = {"ended_at": now, "decision_reason": our_reason("All its bookings have ended.")}
     if settled.status in UNDECIDED and ways == {B.EXPIRED}:
         name = "expire"
     elif settled.status in UNDECIDED and ways == {B.REJECTED}:

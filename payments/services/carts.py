@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.errors import Invalid, NotFound
+from audit.languages import our_reason
 from audit.sql import insert
 from bookings import locks as booking_locks
 from bookings import rules as booking_rules
@@ -110,5 +111,7 @@ def _remove(customer: Customer, *, now: datetime, item_id: uuid.UUID | None = No
     live = [b for b in bookings if BOOKING.allows("cancel", b.status)]
     if item_id is not None and not live:
         raise BookingOver("This item has run out already.")
-    booking_transitions.cancel(live, now=now, reason="Removed from the cart.", tell=False)
+    booking_transitions.cancel(
+        live, now=now, reason=our_reason("Removed from the cart."), tell=False
+    )
     return len(live)

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from audit.context import Actor, audited
+from audit.languages import our_reason
 from audit.leases import Lease
 from audit.observability import sweeps
 from audit.observability.operations import operation
@@ -18,7 +19,7 @@ from payments import locks, transitions
 from payments.models import CartTransaction
 
 EXPIRE = "transaction.expire"  # as the log, alerts and the lease name it
-REASON = "The time to pay ran out."
+REASON = our_reason("The time to pay ran out.")
 
 Order = tuple[CartTransaction, Sequence[Booking]]
 

@@ -148,8 +148,11 @@ def test_days_and_places_are_in_the_readers_language(court: Resource) -> None:
     join(slot, customer)
     free(slot, now=NOW)
 
-    assert "1." in mail("waitlist.joined", customer).text
-    assert everywhere(mail("waitlist.offered", customer), "Freitag, 3 Mai 2030")
+    assert everywhere(mail("waitlist.joined", customer), "Sie stehen an 1. Stelle der Warteliste.")
+    offer = mail("waitlist.offered", customer)
+    assert offer.subject == "Frei für Sie: Court <1>"
+    assert everywhere(offer, "Freitag, 3. Mai 2030, 18:00 \N{EN DASH} 19:00 Uhr (Europe/Berlin)")
+    assert everywhere(offer, "antworten Sie bis Mittwoch, 1. Mai 2030, 22:00 Uhr (Europe/Berlin)")
     assert 'lang="de"' in mail("waitlist.offered", customer).html
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
 from audit.errors import NotFound
+from audit.languages import our_reason
 from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
 from bookings.consistency.parts import mine, params, recount
@@ -19,7 +20,7 @@ from waitlist.lifecycle import EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 
 B, E, Of = BookingStatus, EntryStatus, OfferStatus
-REASON = "Put right by a consistency check."
+REASON = our_reason("Put right by a consistency check.")
 
 _WRONG = f"""
     SELECT e.id::text, e.organization_id, TRUE AS fixable,

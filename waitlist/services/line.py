@@ -13,6 +13,7 @@ from django.db.models import Q
 from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
+from audit.languages import our_reason
 from audit.observability.operations import operation
 from audit.sql import insert
 from bookings import locks as booking_locks
@@ -355,7 +356,9 @@ def _end(
         transitions.end([entry], move, now=now, reason=reason, tell=tell)
         outbox.emit_many(notices.about(EVENTS[move], [entry], reason=reason) if not tell else [])
         if offer is not None:
-            _let_go([offer.booking], reason=reason or "The offer was declined.", now=now)
+            _let_go(
+                [offer.booking], reason=reason or our_reason("The offer was declined."), now=now
+            )
         op.rows = 1
     return entry
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
+from audit.languages import our_reason
 from audit.sql import prepared_cursor
 from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
@@ -18,9 +19,9 @@ from waitlist import locks, selectors, signals, transitions
 from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 
-GOT_IT = "The booking was approved."
-OTHERWISE = "Settled: the customer got these seats in another way."
-FULL = "The slot is full, and nobody in it can give seats back any more."
+GOT_IT = our_reason("The booking was approved.")
+OTHERWISE = our_reason("Settled: the customer got these seats in another way.")
+FULL = our_reason("The slot is full, and nobody in it can give seats back any more.")
 NOT_FINAL = (BookingStatus.HELD, BookingStatus.PENDING, BookingStatus.RESCHEDULE_PROPOSED)
 
 

@@ -14,6 +14,7 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Q
 
 from audit.context import Actor, audited
+from audit.languages import our_reason
 from audit.observability import sweeps
 from audit.observability.sweeps import Failures
 from bookings import locks as booking_locks
@@ -22,7 +23,7 @@ from waitlist.lifecycle import EntryStatus
 from waitlist.services import serving
 
 SERVE, END = "waitlist.serve", "waitlist.end"  # as the log and alerts name them
-OVER = "No seats came free in time."
+OVER = our_reason("No seats came free in time.")
 
 
 def serve_lines(
