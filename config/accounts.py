@@ -16,10 +16,12 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import get_language, get_language_from_request, override
 
 from audit.api.fields import NOT_ONE_LINE, is_one_line
 from audit.context import audited
 from audit.errors import Unavailable
+from audit.languages import supported
 from audit.observability.operations import operation
 from bookings.models import User
 from bookings.services.accounts import actor_of, tidy_name
@@ -43,6 +45,11 @@ class SignUpForm(forms.Form):
         """allauth asks for this method; the adapter has saved both fields already."""
 
 
+def _language_of(user: User | None, email: str) -> str:
+    owner = user or User.objects.filter(email__iexact=email).first()
+    return supported(owner.language) if owner else get_language() or settings.LANGUAGE_CODE
+
+
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts with a name and a language, and with a line in the trail for each."""
 
@@ -51,7 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> AbstractBaseUser:
         assert isinstance(user, User)
         user.name = form.cleaned_data.get("name") or ""
-        user.language = form.cleaned_data.get("language") or settings.LANGUAGE_CODE
+        user.language = form.cleaned_data.get("language") or get_language_from_request(request)
         super().save_user(request, user, form, commit=False)
         if commit:
             with transaction.atomic(), audited(actor_of(user), reason="sign-up"):
@@ -59,14 +66,17 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send an account's mail.
+        """Send an account's mail, in the language of its owner.
+
+        Who has no account reads it in the language of the request.
 
         Raises:
             Unavailable: the mail server is away. Whoever signed up has an account by then, and
                 gets the mail by signing in or by asking for a new password.
         """
         try:
-            super().send_mail(template_prefix, email, context)
+            with override(_language_of(context.get("user"), email)):
+                super().send_mail(template_prefix, email, context)
         except OSError as error:  # of which those of smtplib are
             log.warning("account_mail_failed", mail=template_prefix, exc_info=error)
             raise Unavailable("The mail could not be sent right now.") from error

@@ -154,7 +154,10 @@ def _sign_in_paths() -> dict[str, Any]:
         "email": {"type": "string", "format": "email"},
         "password": {"type": "string", "format": "password"},
     }
-    profile = {"name": {"type": "string"}, "language": {"type": "string", "enum": ["en", "de"]}}
+    profile = {
+        "name": {"type": "string"},
+        "language": {"type": "string", "enum": [*dict(settings.LANGUAGES)]},
+    }
     answer = {
         "description": "`meta.session_token` goes into `X-Session-Token`.",
         "content": {

@@ -6,6 +6,7 @@ tests compare both with what is written here.
 
 from __future__ import annotations
 
+from django.conf import settings
 from rest_framework import serializers
 
 from bookings.lifecycle import BookingStatus
@@ -179,4 +180,4 @@ class Me(serializers.Serializer):
 
 class MyChanges(serializers.Serializer):
     name = serializers.CharField(max_length=200, required=False)
-    language = serializers.ChoiceField(choices=["en", "de"], required=False)
+    language = serializers.ChoiceField(choices=[*dict(settings.LANGUAGES)], required=False)

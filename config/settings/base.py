@@ -62,7 +62,7 @@ MIDDLEWARE = [
     "audit.context.OriginMiddleware",
     "audit.observability.middleware.AccessLogMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "config.languages.CustomersLanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -9,6 +9,9 @@ from django.utils import timezone
 
 from audit.context import Actor, audited
 from bookings.models import User
+from bookings.notices import recipient
+from bookings.selectors import Viewer
+from bookings.services.organizations import customer_of
 from tests import factories as f
 from tests.api.client import Client
 
@@ -43,6 +46,38 @@ def test_sign_up_takes_name_and_language(world):
     assert answer.status == 200, answer
     user = User.objects.get(email="new@example.com")
     assert (user.name, user.language) == ("Ada", "de")
+
+
+@pytest.mark.parametrize(
+    ("accept", "said", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", {}, "de"),
+        ("fr-FR,de;q=0.5", {}, "de"),
+        ("fr", {}, "en"),
+        ("*", {}, "en"),
+        ("", {}, "en"),
+        ("x" * 20_000, {}, "en"),
+        ("de", {"language": "en"}, "en"),
+        ("en", {"language": "de"}, "de"),
+        ("de", {"language": ""}, "de"),
+    ],
+)
+def test_who_says_no_language_gets_that_of_the_app_if_there_are_texts_in_it(
+    world, accept, said, language
+):
+    answer = Client().post(SIGNUP, CREDENTIALS | said, headers={"Accept-Language": accept})
+
+    assert answer.status == 200, answer
+    assert User.objects.get(email="new@example.com").language == language
+
+
+def test_the_language_of_a_sign_up_is_that_of_the_customer_whom_mails_go_to(world):
+    Client().post(SIGNUP, CREDENTIALS, headers={"Accept-Language": "de"})
+
+    user = User.objects.get(email="new@example.com")
+    customer = customer_of(Viewer(user, world.here.organization, customer=None, role=None))
+
+    assert [r.language for r in recipient(customer)] == ["de"]
 
 
 def test_the_name_of_a_sign_up_is_one_line(world):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from bookings.models import User
+from tests import catalogue
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -325,6 +327,120 @@ def test_where_addresses_must_be_confirmed_the_page_opens_the_way_to_sign_in(
     pending = [flow["id"] for flow in refused.json()["data"]["flows"] if flow.get("is_pending")]
     assert pending == ["verify_email"]
     assert sign_in().status_code == 200
+
+
+# --- languages -------------------------------------------------------------------------------
+
+
+def test_the_mails_of_an_account_are_in_the_language_of_its_owner(settings: Any) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    owner = person(email="anna@example.com", language="de")
+    english = Client(headers={"accept-language": "en"})
+
+    sign_up_in("de", "new@example.com")
+    english.post(REQUEST, {"email": owner.email}, content_type="application/json")
+    english.post(
+        SIGNUP, {"email": owner.email, "password": PASSWORD}, content_type="application/json"
+    )
+
+    assert [m.subject for m in mail.outbox] == [
+        "Holdfast: Bitte bestätigen Sie Ihre E-Mail-Adresse",
+        "Holdfast: Neues Passwort festlegen",
+        "Holdfast: Sie haben bereits ein Konto",
+    ]
+    for message in mail.outbox:
+        assert "vermutlich Sie selbst" in str(message.body)
+        assert "Diese E-Mail wurde von Holdfast gesendet" in str(message.body)
+        assert "%(" not in str(message.body)
+
+
+def test_an_english_owner_reads_english_whoever_asks() -> None:
+    owner = person(language="en")
+    Client(headers={"accept-language": "de"}).post(
+        REQUEST, {"email": owner.email}, content_type="application/json"
+    )
+
+    assert mail.outbox[-1].subject == "Holdfast: set a new password"
+
+
+@pytest.mark.parametrize(
+    ("accept", "subject"),
+    [
+        ("de", "Holdfast: Zu dieser Adresse gibt es kein Konto"),
+        ("en", "Holdfast: there is no account with this address"),
+    ],
+)
+def test_who_has_no_account_is_told_so_in_the_language_of_the_request(
+    accept: str, subject: str
+) -> None:
+    Client(headers={"accept-language": accept}).post(
+        REQUEST, {"email": "nobody@example.com"}, content_type="application/json"
+    )
+
+    assert mail.outbox[-1].subject == subject
+
+
+def test_an_owner_whose_language_has_no_texts_reads_english_throughout() -> None:
+    owner = person(language="fr")
+    Client(headers={"accept-language": "de"}).post(
+        REQUEST, {"email": owner.email}, content_type="application/json"
+    )
+
+    assert mail.outbox[-1].subject == "Holdfast: set a new password"
+
+
+def test_the_pages_are_in_the_language_of_the_browser() -> None:
+    http = Client(enforce_csrf_checks=True, headers={"accept-language": "de-DE"})
+    user = sign_up_in("de", "new@example.com")
+    asked = http.get(link()).content.decode()
+    done = post(http, link()).content.decode()
+    sent = post(http, FORGOT, email=user.email).content.decode()
+    form = http.get(link()).content.decode()
+    wrong = post(http, link(), password1=PASSWORD + "2", password2="other").content.decode()
+
+    assert '<html lang="de">' in asked
+    assert "Ist das Ihre E-Mail-Adresse?" in asked
+    assert "Vielen Dank. Ihre Adresse ist bestätigt." in done
+    assert f"Wir haben eine E-Mail an <strong>{user.email}</strong> gesendet." in sent
+    assert "Neues Passwort festlegen" in form
+    assert "Neues Passwort wiederholen" in form
+    assert "Die Passwörter stimmen nicht überein." in wrong
+    for page in (asked, done, sent, form, wrong):
+        assert page_in_english(page) == []
+
+
+def sign_up_in(language: str, email: str) -> User:
+    Client(headers={"accept-language": language}).post(
+        SIGNUP, {"email": email, "password": PASSWORD}, content_type="application/json"
+    )
+    return User.objects.get(email=email)
+
+
+def page_in_english(page: str) -> list[str]:
+    """The sentences of the catalogue that a page says in English."""
+    return [
+        message.text
+        for message, files in catalogue.messages().items()
+        if any(file.startswith("templates/account") for file in files)
+        and "%(" not in message.text
+        and message.text in unescape(page)
+    ]
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/api/v1/me/", "/api/docs/problems/"])
+def test_what_has_no_catalogue_is_in_one_language(path: str) -> None:
+    answers = [Client(headers={"accept-language": language}).get(path) for language in ("en", "de")]
+
+    english, german = (
+        re.sub(
+            r'(value|nonce|content|data-token)="[^"]{20,}"|"request_id": ?"[^"]*"',
+            "",
+            a.content.decode(),
+        )
+        for a in answers
+    )
+    assert english == german
+    assert [a.headers["Content-Language"] for a in answers] == ["en", "en"]
 
 
 def test_too_many_failed_sign_ins_are_a_400_as_the_guide_says() -> None:

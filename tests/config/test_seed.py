@@ -36,6 +36,7 @@ from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
 from payments.models import CartTransaction, Proof
 from payments.models.proof import proof_storage
+from tests.audit.mails import english_in
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.selectors import line_of, load_positions
 
@@ -102,6 +103,7 @@ def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings)
 
     check_files()
     check_mail()
+    check_languages()
     check_times()
     check_slots(now)
     check_schedules(now)
@@ -133,6 +135,15 @@ def check_files() -> None:
         p for p in Proof.objects.select_related("transaction") if p.amount != p.transaction.amount
     ]
     assert any(p.transaction.status == "under_review" for p in wrong)
+
+
+def check_languages() -> None:
+    """Whatever was mailed could have been mailed to a German: nothing of ours stays English."""
+    mailed = [e for e in OutboxEvent.objects.all() if e.deliveries.exists() or e.recipients]
+    assert len({event.kind for event in mailed}) > 12
+    for event in mailed:
+        assert english_in(event, language="de", time_zone="Europe/Berlin") == [], event.kind
+        assert english_in(event, language="en"), event.kind
 
 
 def check_mail() -> None:
