@@ -11,6 +11,7 @@ from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
+from audit.languages import supported
 from audit.observability.operations import operation
 from bookings import locks, rules
 from bookings import transitions as booking_transitions
@@ -38,6 +39,7 @@ class NewCustomer:
     """Somebody who was not a customer before; they have no account.
 
     Args:
+        language: what they are written to in; empty: the first of those that there are.
         none_of: customers with the same address or number, whom it was looked at and is not.
     """
 
@@ -45,6 +47,7 @@ class NewCustomer:
     email: str = ""
     phone: str = ""
     none_of: frozenset[uuid.UUID] = frozenset()
+    language: str = ""
 
 
 def book_for(
@@ -200,6 +203,7 @@ def _tidied(organization: Organization, customer: NewCustomer) -> Customer:
         name=tidy_name(customer.name),
         email=customer.email.strip(),
         phone=customer.phone.strip(),
+        language=supported(customer.language),
     )
     try:
         made.clean_fields(exclude=["organization"])

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.history import trail_of
+from audit.models import OutboxEvent
 from bookings.models import Booking, Customer, Slot
 from payments.models import CartTransaction
 from tests import factories as f
@@ -76,6 +77,29 @@ def test_somebody_new_becomes_a_customer_with_a_name_and_a_way_to_reach_them(ven
     assert made.organization_id == venue.organization.pk
     assert (made.email, str(made.phone)) == (how["email"], how["phone"].replace(" ", ""))
     assert booked(slot) == [("Walk In", "confirmed", 1)]
+
+
+@pytest.mark.parametrize(("said", "language"), [("de", "de"), ("en", "en"), ("", "en")])
+def test_somebody_new_is_written_to_in_the_language_that_was_chosen(venue, slot, said, language):
+    client = as_role(venue, "front_desk")
+    page = client.get(reverse(PAGE), {"slot": slot.pk})
+    assert '<option value="de">Deutsch</option>' in page.content.decode()
+
+    client.post(reverse(PAGE), new(client, slot, language=said))
+
+    assert Customer.objects.get(name="Walk In").language == language
+    (told,) = OutboxEvent.objects.filter(kind="transaction.approved")
+    assert [r["language"] for r in told.recipients] == [language]
+
+
+def test_a_language_without_texts_is_refused_and_nothing_is_booked(venue, slot):
+    client = as_role(venue, "front_desk")
+
+    answer = client.post(reverse(PAGE), new(client, slot, language="xx"))
+
+    assert "language" in answer.context["form"].errors
+    assert booked(slot) == []
+    assert not Customer.objects.filter(name="Walk In").exists()
 
 
 def test_what_is_paid_in_advance_waits_and_staff_are_told_whom_to_tell(venue, slot):

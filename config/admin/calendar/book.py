@@ -13,6 +13,7 @@ import zoneinfo
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import site
 from django.core.exceptions import PermissionDenied
@@ -62,6 +63,7 @@ SENT = (
     "name",
     "email",
     "phone",
+    "language",
     "same",
     "shown",
     "units",
@@ -143,7 +145,7 @@ class Desk:
         if "step" in said:
             found = {name: str(said.get(name, "")) for name in BookForm.base_fields}
         else:
-            found = {"units": "1", "who": KNOWN}
+            found = {"units": "1", "who": KNOWN, "language": settings.LANGUAGE_CODE}
         zone = zoneinfo.ZoneInfo(self.resource.time_zone)
         of = self.slot or self.free
         day = of.starts_at if of else now
@@ -231,7 +233,9 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
 def _new(said: dict[str, Any]) -> desk.NewCustomer:
     none_of = ids_in(said["shown"]) if said["same"] == NOBODY else ()
     phone = str(said["phone"] or "")
-    return desk.NewCustomer(said["name"], said["email"], phone, frozenset(none_of))
+    return desk.NewCustomer(
+        said["name"], said["email"], phone, frozenset(none_of), said["language"]
+    )
 
 
 def _done(booking: Booking, made: CartTransaction) -> str:

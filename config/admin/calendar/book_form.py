@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -56,6 +57,7 @@ class BookForm(forms.Form):
             "invalid": gettext_lazy("Write the number with its country: +49 151 23456789.")
         },
     )
+    language = forms.ChoiceField(required=False, choices=settings.LANGUAGES)
     same = forms.CharField(required=False, max_length=36)
     shown = forms.CharField(required=False, max_length=4_000)
     units = forms.IntegerField(min_value=1, max_value=100_000)
