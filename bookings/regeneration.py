@@ -40,8 +40,7 @@ class There(NamedTuple):
     limits_by_hand: bool = False
     stays_closed: bool = False
     shut: bool = False
-    created_at: int = 0  # in microseconds
-    opened_by_hand: bool = False
+    meant_at: int = 0  # when staff last meant it to be open, in microseconds: see Slot.opened_at
 
     @property
     def limits(self) -> Limits:
@@ -136,7 +135,8 @@ def compare(
         existing: its slots that start in the same time. What was made by hand and is not planned
             is left alone, but for closures.
         is_open: whether a slot that was made with a booking, of a free time, lies in the hours.
-        is_closed: whether a slot that was made by hand lies in a closure that was made later.
+        is_closed: whether a slot that was made by hand lies in a closure that was made after
+            somebody last meant it to be open.
     """
     by_time: dict[tuple[int, int], list[There]] = defaultdict(list)
     free = [there for there in existing if there.source == Slot.Source.FREE]

@@ -38,8 +38,8 @@ _READ = """
            s.taken_bookings, s.taken_units, s.status, s.source, s.taken_bookings > 0
            OR s.waited_for OR s.status = 'closed' OR s.stays_closed OR s.limits_by_hand
            OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id),
-           s.limits_by_hand, s.stays_closed, s.shut, (extract(epoch FROM s.created_at) * 1000000)::bigint,
-           s.opened_by_hand
+           s.limits_by_hand, s.stays_closed, s.shut,
+           (extract(epoch FROM greatest(s.created_at, s.opened_at)) * 1000000)::bigint
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)

@@ -97,9 +97,10 @@ class Slot(models.Model):
     stays_closed = models.BooleanField(default=False, db_default=False, editable=False)
     limits_by_hand = models.BooleanField(default=False, db_default=False, editable=False)
     # Made by hand, and closed because its resource is closed then: it opens again with it.
-    # Unless staff opened it in spite of that.
     shut = models.BooleanField(default=False, db_default=False, editable=False)
-    opened_by_hand = models.BooleanField(default=False, db_default=False, editable=False)
+    # When staff opened it, made by hand, in spite of what closed it: only a closure that is made
+    # later shuts it. Never opened, it counts as meant when it was made.
+    opened_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     history = Trail(
@@ -153,6 +154,10 @@ class Slot(models.Model):
             models.CheckConstraint(
                 condition=Q(limits_by_hand=False) | Q(source="schedule"),
                 name="bookings_slot_follows_a_schedule_or_none",
+            ),
+            models.CheckConstraint(
+                condition=Q(opened_at__isnull=True) | Q(source="hand"),
+                name="bookings_slot_opened_by_hand_was_made_by_hand",
             ),
             models.UniqueConstraint(
                 fields=["resource", "starts_at", "ends_at"],

@@ -184,9 +184,12 @@ def overlaps(periods: Sequence[tuple[int, int]], there: There) -> bool:
 
 
 def _is_closed(closed: Closed, there: There) -> bool:
-    """Made or opened by hand on a day that was closed already, a slot is meant to be open."""
-    return not there.opened_by_hand and any(
-        (made_at is None or made_at >= there.created_at) and overlaps(periods, there)
+    """Made or opened by hand on a day that was closed already, a slot is meant to be open.
+
+    Only a closure that was made after that closes it.
+    """
+    return any(
+        (made_at is None or made_at > there.meant_at) and overlaps(periods, there)
         for periods, made_at in closed
     )
 

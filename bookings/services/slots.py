@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, DateTimeField, Q, Value, When
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
@@ -130,8 +130,17 @@ def close_slots(
 def open_slots(
     *, slot_ids: Iterable[uuid.UUID], actor: Actor, reason: str, now: datetime
 ) -> list[Slot]:
-    """Offer closed slots again."""
+    """Offer closed slots again.
+
+    Those that were made by hand are meant to be open from now on: only a closure that is made
+    later shuts them again.
+    """
     return _move(slot_ids, "open", actor, reason, now=now)
+
+
+def _meant(now: datetime) -> Case:
+    made_by_hand = When(source=Slot.Source.HAND, then=Value(now))
+    return Case(made_by_hand, default=None, output_field=DateTimeField())
 
 
 def _move(
@@ -142,7 +151,7 @@ def _move(
         target = SlotStatus(SLOT.target(move))
         is_open = target == SlotStatus.OPEN
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
-            status=target, shut=False, opened_by_hand=Q(shut=True) if is_open else False
+            status=target, shut=False, opened_at=_meant(now) if is_open else None
         )
         for slot in slots:
             slot.status = target

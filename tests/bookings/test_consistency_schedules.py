@@ -200,6 +200,52 @@ def test_wrong_legacy_marks_are_named_and_put_right(room, other):
     assert fix(FOLLOWS) == {}
 
 
+def closed_on(room, day, *, now):
+    made = ScheduleException(
+        resource=room, kind="closed", name="Works", first_day=day, last_day=day
+    )
+    closings.add_exceptions(
+        organization_id=room.organization_id, exceptions=[made], actor=STAFF, now=now
+    )
+
+
+def test_what_staff_opened_before_the_last_closing_is_named_and_shut(room, other):
+    slot = f.make_slot(room, starts_at=to_come(room)[0].starts_at + timedelta(hours=11))
+    now = timezone.now()
+    closed_on(room, slot.starts_at.date(), now=now)
+    slot_services.open_slots(slot_ids=[slot.pk], actor=STAFF, reason="a wedding", now=now + DAY)
+    assert check() == set()  # meant after the closing
+    corrupt(
+        "UPDATE bookings_slot SET opened_at = opened_at - interval '2 days', created_at ="
+        " created_at - interval '3 days' WHERE id = %s",
+        [slot.pk],
+    )
+
+    found = problem(FOLLOWS, room)
+
+    assert found.details == {"not closed": [str(slot.pk)]}
+    assert fix(FOLLOWS) == {str(room.pk): "fixed"}
+    slot.refresh_from_db()
+    assert (slot.status, slot.shut) == ("closed", True)
+    assert fix(FOLLOWS) == {}
+
+
+def test_what_staff_opened_after_the_last_closing_and_is_shut_is_named_and_opened(room, other):
+    slot = f.make_slot(room, starts_at=to_come(room)[0].starts_at + timedelta(hours=11))
+    closed_on(room, slot.starts_at.date(), now=timezone.now())
+    assert check() == set()
+    corrupt(
+        "UPDATE bookings_slot SET opened_at = now() + interval '1 minute' WHERE id = %s", [slot.pk]
+    )
+
+    found = problem(FOLLOWS, room)
+
+    assert found.details == {"not opened": [str(slot.pk)]}
+    assert fix(FOLLOWS) == {str(room.pk): "fixed"}
+    slot.refresh_from_db()
+    assert (slot.status, slot.shut) == ("open", False)
+
+
 def test_what_happens_every_day_is_no_finding(room):
     people = [somebody(room) for _ in range(3)]
     first, second, third, fourth = to_come(room)[:4]

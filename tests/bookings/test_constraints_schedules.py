@@ -179,6 +179,9 @@ CLAIMS = {
     ),
     "bookings_series_makes_sense": lambda w: change(w.series(), times=101),
     "bookings_slot_follows_a_schedule_or_none": lambda w: change(w.hall_slot, limits_by_hand=True),
+    "bookings_slot_opened_by_hand_was_made_by_hand": lambda w: change(
+        w.hall_slot, source="schedule", opened_at=now()
+    ),
     "bookings_slot_that_comes_back_closed_is_legacy": lambda w: change(
         w.hall_slot, stays_closed=True
     ),
