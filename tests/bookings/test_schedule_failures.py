@@ -192,12 +192,15 @@ def test_a_failure_right_before_the_commit_leaves_everything_as_it_was(prepare, 
     act = prepare()
     before = state()
 
-    at_commit(monkeypatch, raising(OperationalError("no answer")), after=False)
-    with pytest.raises(OperationalError):
-        act()
+    with monkeypatch.context() as patched:
+        at_commit(patched, raising(OperationalError("no answer")), after=False)
+        with pytest.raises(OperationalError):
+            act()
     connection.close()
 
     assert state() == before
+    act()
+    assert state() != before
     assert_consistent()
 
 
