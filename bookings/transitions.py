@@ -490,10 +490,13 @@ def propose(
     )
 
 
-def accept(booking: Booking, stand_in: Booking, *, now: datetime) -> None:
+def accept(booking: Booking, stand_in: Booking, *, now: datetime, **said: Any) -> None:
     """The booking takes the seats of its stand-in, in the one statement in which the stand-in
     lets them go: at no moment are they anybody else's to have. A slot that was closed meanwhile
     still serves the people in it, and the stand-in is one of them.
+
+    Args:
+        said: what else the message to the customer says.
 
     Raises:
         SlotGone: the proposed slot has started, or its rules have changed.
@@ -524,7 +527,7 @@ def accept(booking: Booking, stand_in: Booking, *, now: datetime) -> None:
     stand_in.version += 1
     for moved, name in ((booking, "settle"), (stand_in, "cancel")):
         signals.bookings_moved.send(Booking, bookings=[moved], move=name, now=now, reason=reason)
-    _tell_rescheduled(booking, old, now=now)
+    _tell_rescheduled(booking, old, now=now, **said)
 
 
 def tell_proposal_over(booking: Booking, slot: Slot, how: str, *, reason: str) -> None:

@@ -98,6 +98,7 @@ def proposal(row: Booking) -> dict[str, Any] | None:
         "slot": slot_of_booking(found.stand_in.slot),
         "answer_until": stamp(found.expires_at),
         "message": found.message,
+        "terms": found.terms,
     }
 
 

@@ -105,6 +105,11 @@ class ProposalSerializer(serializers.Serializer):
     slot = BookedSlot(help_text="The proposed time; its seats are held.")
     answer_until = serializers.DateTimeField()
     message = serializers.CharField(allow_blank=True)
+    terms = serializers.CharField(
+        allow_blank=True,
+        help_text="What stays as it was agreed when the customer accepts: that the booking keeps"
+        " its price where that time costs something else. Empty where nothing differs.",
+    )
 
 
 class BookingSerializer(serializers.Serializer):

@@ -19,7 +19,7 @@ from bookings import locks, rules, transitions
 from bookings.errors import BookingOver, NoProposal, ProposalOpen, ResourceTaken, TooLate
 from bookings.lifecycle import PROPOSAL, BookingStatus
 from bookings.models import Booking, Organization, Proposal, Slot
-from bookings.services import free_times
+from bookings.services import free_times, moving
 from bookings.services.bookings import check_version
 from bookings.services.free_times import FreeTime
 
@@ -212,6 +212,7 @@ def accept(
 ) -> Booking:
     """Accept the proposed time: the booking moves there, at the price it has.
 
+    Where that time costs something else by now, the trail and the message say that it stays.
     Staff do so for a customer who said so to them; the trail names the staff member.
 
     Args:
@@ -229,11 +230,14 @@ def accept(
     with (
         operation("proposal.accept", actor=actor, booking=str(booking_id)) as op,
         transaction.atomic(savepoint=False),
-        audited(actor, reason=f"proposal accepted, {reason}" if reason else "proposal accepted"),
+        audited(actor),
     ):
         booking, stand_in = _lock_proposal(booking_id, organization_id, now=now, version=version)
         _check_not_own(booking, actor)
-        transitions.accept(booking, stand_in, now=now)
+        said = moving.what_is_said([(booking, stand_in.slot)]).get(booking.pk, {})
+        why = f"proposal accepted, {reason}" if reason else "proposal accepted"
+        with audited(actor, reason=f"{why} ({moving.PRICES_STAY})" if said else why):
+            transitions.accept(booking, stand_in, now=now, **said)
         op.rows = 3
     return booking
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils import timezone
 from audit.history import trail_of
 from bookings.models import Booking, Proposal
 from bookings.services import reschedule as services
+from payments.services import reschedule as money
 from tests import factories as f
 from tests.admin.conftest import as_role, signed_in, staff
 from tests.admin.test_calendar_move import confirmed, place_of, taken
@@ -18,8 +20,9 @@ from tests.admin.test_calendar_move import confirmed, place_of, taken
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def propose(venue: Any, booking: Booking) -> Booking:
-    services.propose(
+def propose(venue: Any, booking: Booking, **more: Any) -> Booking:
+    money.propose(
+        **more,
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         slot_id=f.make_slot(booking.slot.resource, starts_at=f.soon(96)).pk,
@@ -61,6 +64,34 @@ def test_the_answer_is_passed_on_and_the_history_says_how(venue, proposed, role,
     line: Any = trail_of(Booking).objects.filter(id=proposed.pk).latest("history_id")
     assert line.actor_kind == "staff"
     assert "answered by phone: called at nine" in line.history_change_reason
+
+
+def test_every_page_about_a_proposal_says_that_the_price_stays(venue):
+    user = staff(venue, "provider")
+    mine = f.ResourceFactory(organization=venue.organization, name="Mine", provider=user)
+    f.PriceFactory(resource=mine, amount=20)
+    booking = confirmed(venue, f.make_slot(mine, starts_at=f.soon(72)))
+    f.PriceFactory(resource=mine, amount=25, priority=9)
+    propose(venue, booking, accept_price=True)
+    client = as_role(venue, "front_desk")
+    own, move = (
+        reverse(page, args=[booking.pk])
+        for page in ("admin:bookings_booking_change", "admin:calendar_move")
+    )
+
+    for page in (own, move, address(booking, "accept")):
+        text = client.get(page).content.decode()
+        assert "The price stays 20.00 EUR, today it would be 25.00 EUR." in text
+    assert "The price stays" not in client.get(address(booking, "decline")).content.decode()
+    for page in (own, move):  # who sees no money reads no amount
+        text = signed_in(user).get(page).content.decode()
+        assert "The price stays as it was agreed." in text
+        assert "25.00" not in text
+
+    client.post(address(booking, "accept"), said(booking))
+
+    assert place_of(booking)[1] == "confirmed"
+    assert booking.cart_item.amount == Decimal("20.00")
 
 
 def test_a_note_is_not_needed(venue, proposed):

@@ -107,7 +107,7 @@ def test_what_is_proposed_is_read_in_the_booking_and_in_lists(world):
     assert answer.status == 200
     proposal = answer.data["proposal"]
     assert proposal["slot"]["id"] == str(slot.pk)
-    assert proposal["message"] == "The doctor is away"
+    assert (proposal["message"], proposal["terms"]) == ("The doctor is away", "")
     made = Proposal.objects.get()
     assert made.proposed_by
     for client in (customer, manager):
@@ -117,6 +117,24 @@ def test_what_is_proposed_is_read_in_the_booking_and_in_lists(world):
     assert customer.get(f"transactions/{listed['transaction']}/").data["bookings"][0][
         "proposal"
     ] == (proposal)
+
+
+def test_a_proposal_says_that_the_price_stays_where_that_time_costs_more(world):
+    booking, slot = world.here.confirmed(), world.here.slot()
+    f.PriceFactory(resource=world.here.resource, amount=99, priority=9)
+    paid = world.here.as_customer().get(path(booking)).data["amount"]
+
+    answer = world.here.as_role("manager").post(
+        path(booking, "propose"),
+        {"slot": str(slot.pk), "accept_price": True},
+        headers=if_match(booking),
+    )
+
+    assert answer.status == 200
+    terms = f"the price stays {paid} EUR, today it would be 99.00 EUR"
+    assert answer.data["proposal"]["terms"] == terms
+    shown = world.here.as_customer().get(path(booking)).data
+    assert (shown["proposal"]["terms"], shown["amount"]) == (terms, paid)
 
 
 def test_the_customer_accepts_and_keeps_price_and_code(world):

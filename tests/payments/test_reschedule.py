@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit.delivery.email import render
 from audit.errors import NotFound, StaleVersion
 from audit.models import OutboxEvent
 from bookings import signals
@@ -235,6 +236,56 @@ def test_a_time_with_another_price_is_proposed_only_if_the_booking_keeps_its_own
     [event] = OutboxEvent.objects.filter(kind="booking.reschedule_proposed")
     assert event.payload["price_stays"]["amount"] == error.extra["amount"]
     assert Proposal.history.get(id=proposal.pk).terms == proposal.terms
+    assert says_that_the_price_stays(event, error.extra["amount"])
+
+
+def says_that_the_price_stays(event, amount):
+    mail = render(event)
+    words = f"The price stays {amount} EUR."
+    return words in mail.text and words in mail.html
+
+
+def test_who_accepts_a_time_with_another_price_is_told_that_theirs_stays(shop):
+    one, other = slot_in(shop[0]), slot_in(shop[1])
+    made = order(one)
+    f.submit_proof(made)
+    f.approve(made)
+    [booking] = bookings_in(made)
+    before = frozen(booking)
+    facts = {"booking_id": booking.pk, "organization_id": booking.organization_id}
+    now = timezone.now()
+    reschedule.propose(
+        slot_id=other.pk, actor=staff_of(booking), accept_price=True, now=now, **facts
+    )
+
+    proposals.accept(actor=own(booking), now=now, **facts)
+
+    assert frozen(booking) == before
+    [event] = OutboxEvent.objects.filter(kind="booking.rescheduled")
+    amount = str(booking.cart_item.amount)
+    assert event.payload["price_stays"] == {"amount": amount, "currency": "EUR"}
+    assert says_that_the_price_stays(event, amount)
+    line = last_line(booking)
+    assert line.history_change_reason == "proposal accepted (prices stay as they were agreed)"
+
+
+def test_who_accepts_a_time_at_the_same_price_is_told_nothing_of_it(shop):
+    one, other = slot_in(shop[0]), slot_in(shop[0], 1)
+    made = order(one)
+    f.submit_proof(made)
+    f.approve(made)
+    [booking] = bookings_in(made)
+    facts = {"booking_id": booking.pk, "organization_id": booking.organization_id}
+    now = timezone.now()
+    proposal = reschedule.propose(slot_id=other.pk, actor=staff_of(booking), now=now, **facts)
+
+    proposals.accept(actor=own(booking), now=now, **facts)
+
+    assert proposal.terms == ""
+    [event] = OutboxEvent.objects.filter(kind="booking.rescheduled")
+    assert "price_stays" not in event.payload
+    assert "The price stays" not in render(event).text
+    assert last_line(booking).history_change_reason == "proposal accepted"
 
 
 # What is due

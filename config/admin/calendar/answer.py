@@ -26,7 +26,7 @@ from bookings.admin import show
 from bookings.admin.base import LONGEST_REASON, person, refusal
 from bookings.models import Booking, Slot
 from bookings.services import reschedule as services
-from config.admin.calendar.rights import ACCEPT, DECLINE, booking_of, may_answer
+from config.admin.calendar.rights import ACCEPT, DECLINE, booking_of, may_answer, terms_of
 
 
 class AnswerForm(forms.Form):
@@ -101,6 +101,7 @@ def _show(request: HttpRequest, booking: Booking, answer: str, form: AnswerForm)
             "proposal": proposal,
             "proposed": _place(proposal.stand_in.slot) if proposal else "",
             "until": show.when(proposal.expires_at) if proposal else "",
+            "terms": terms_of(request, proposal),
             "form": form,
             "version": booking.version,
             "note": request.POST.get("note", ""),

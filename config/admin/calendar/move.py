@@ -35,7 +35,7 @@ from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped
 from config.admin.calendar.picker import pick, resources_by_nearness
-from config.admin.calendar.rights import answers_to, booking_of, what_may
+from config.admin.calendar.rights import SEE_MONEY, answers_to, booking_of, terms_of, what_may
 from config.admin.calendar.wanted import WantedField
 from payments.admin import show
 from payments.errors import PriceDiffers
@@ -219,6 +219,7 @@ def _show(
             "proposal": proposal,
             "proposed": show_bookings.slot_time(proposal.stand_in.slot) if proposal else "",
             "answer_until": show_bookings.when(proposal.expires_at) if proposal else "",
+            "terms": terms_of(request, proposal),
             "may_propose": may_do.propose and BOOKING.allows("propose", booking.status),
             "may_withdraw": may_do.propose and proposal is not None,
             "answers": answers_to(request, booking) if proposal else [],
@@ -239,7 +240,7 @@ def _day(text: str, slot: Slot, resource: Resource, *, now: datetime) -> date:
 
 def _paid(request: HttpRequest, booking: Booking) -> tuple[Decimal | None, str]:
     """What the booking costs, for those who may see money."""
-    if not may(person(request), "payments.view_carttransaction", booking.organization_id):
+    if not may(person(request), SEE_MONEY, booking.organization_id):
         return None, ""
     item = CartItem.objects.filter(booking=booking, amount__isnull=False).first()
     if item is None or not item.amount:

@@ -18,7 +18,7 @@ from bookings.lifecycle import BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from bookings.permissions import may
 from bookings.services.reschedule import MOVABLE
-from config.admin.calendar.rights import answers_to, what_may
+from config.admin.calendar.rights import answers_to, terms_of, what_may
 from payments.services import desk
 
 TEMPLATE = "admin/calendar/_panel.html"
@@ -36,21 +36,22 @@ def move_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dict[s
         "text": _("See the proposed time") if proposed else _("Move or propose another time"),
         "icon": "event_repeat",
         "more": answers_to(request, booking) if proposed else [],
-        "words": _proposed(booking) if proposed else "",
+        "words": _proposed(request, booking) if proposed else "",
     }
 
 
-def _proposed(booking: Booking) -> str:
-    """Which time is proposed, and until when there may be an answer."""
+def _proposed(request: HttpRequest, booking: Booking) -> str:
+    """Which time is proposed, until when there may be an answer, and what stays of the price."""
     proposal = selectors.open_proposal(booking)
     if proposal is None:
         return ""
     slot = proposal.stand_in.slot
-    return _("Proposed: %(resource)s, %(time)s. Both times are held until %(until)s.") % {
+    words = _("Proposed: %(resource)s, %(time)s. Both times are held until %(until)s.") % {
         "resource": slot.resource.name,
         "time": show.slot_time(slot),
         "until": show.when(proposal.expires_at),
     }
+    return " ".join(filter(None, [words, terms_of(request, proposal)]))
 
 
 def book_of_slot(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]] | None:

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from bookings.admin.base import person
-from bookings.models import Booking, User
+from bookings.models import Booking, Proposal, User
 from bookings.permissions import may
 
 CHANGE_BOOKING = "bookings.change_booking"
 PROPOSE_TIME = "bookings.propose_booking"
+SEE_MONEY = "payments.view_carttransaction"
 ACCEPT, DECLINE = "accept", "decline"
 
 
@@ -52,6 +53,15 @@ def may_answer(user: User, booking: Booking) -> bool:
     """Whether somebody may answer for a booking's customer: who may move it, unless it is theirs."""
     own = booking.customer.user_id is not None and booking.customer.user_id == user.pk
     return not own and what_may(user, booking.organization_id).move
+
+
+def terms_of(request: HttpRequest, proposal: Proposal | None) -> str:
+    """What a proposal says of the price, as a sentence; without amounts for who sees no money."""
+    if proposal is None or not proposal.terms:
+        return ""
+    if not may(person(request), SEE_MONEY, proposal.organization_id):
+        return _("The price stays as it was agreed.")
+    return f"{proposal.terms[0].upper()}{proposal.terms[1:]}."
 
 
 def answers_to(request: HttpRequest, booking: Booking) -> list[tuple[str, str]]:
