@@ -23,6 +23,8 @@ def validate_time_zone(value: str) -> None:
 
 MOST_REMINDERS = 5
 LONGEST_REMINDER = 30 * 24  # hours
+# The sweep looks back two days, so that with more than these nobody would ever be marked.
+LONGEST_NO_SHOW = 24 * 60  # minutes
 
 
 def default_reminders() -> list[int]:
@@ -58,6 +60,14 @@ class Organization(models.Model):
         default=60,
         null=True,
         blank=True,
+        validators=[
+            MaxValueValidator(
+                LONGEST_NO_SHOW,
+                _(
+                    "At most %(limit_value)s minutes, which is a day. Empty: only the staff mark somebody."
+                ),
+            )
+        ],
         help_text=_("Empty: only the staff mark somebody as a no-show."),
     )
     no_show_limit = models.PositiveSmallIntegerField(
@@ -107,6 +117,11 @@ class Organization(models.Model):
                 condition=(models.Q(no_show_limit__isnull=True) | models.Q(no_show_limit__gte=1))
                 & models.Q(no_show_days__gte=1),
                 name="bookings_organization_no_shows_count",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(no_show_minutes__isnull=True)
+                | models.Q(no_show_minutes__lte=LONGEST_NO_SHOW),
+                name="bookings_organization_no_shows_are_marked_within_a_day",
             ),
             models.CheckConstraint(
                 condition=models.Q(reminder_hours__len__lte=MOST_REMINDERS)

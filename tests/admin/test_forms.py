@@ -347,6 +347,34 @@ def test_an_owner_changes_the_policy_beside_the_organisation(venue):
     assert newest(venue.policy).actor_id == user.pk
 
 
+def test_what_marks_nobody_as_a_no_show_is_refused_with_the_way_out(venue):
+    user = staff(venue, "owner")
+    before = venue.organization.no_show_minutes
+
+    response = signed_in(user).post(
+        change(venue.organization),
+        {
+            "name": "Ours Courts",
+            "time_zone": "Europe/Berlin",
+            "hold_minutes": 20,
+            "pending_hours": 12,
+            "no_show_minutes": 1_441,
+            "no_show_days": 90,
+            "reminder_hours": "48, 4",
+            "waitlist_policy-TOTAL_FORMS": 0,
+            "waitlist_policy-INITIAL_FORMS": 0,
+            "payment_policy-TOTAL_FORMS": 0,
+            "payment_policy-INITIAL_FORMS": 0,
+        },
+    )
+
+    assert response.context["adminform"].form.errors["no_show_minutes"] == [
+        "At most 1440 minutes, which is a day. Empty: only the staff mark somebody."
+    ]
+    venue.organization.refresh_from_db()
+    assert venue.organization.no_show_minutes == before
+
+
 def test_an_organisation_made_by_the_operator_gets_its_policy_at_once(venue):
     client = signed_in(superuser())
 

@@ -120,6 +120,9 @@ CLAIMS = {
         w.organization, pending_hours=0
     ),
     "bookings_organization_no_shows_count": lambda w: change(w.organization, no_show_limit=0),
+    "bookings_organization_no_shows_are_marked_within_a_day": lambda w: change(
+        w.organization, no_show_minutes=1_441
+    ),
     "bookings_organization_reminders_are_few": lambda w: change(
         w.organization, reminder_hours=[1, 2, 3, 4, 5, 6]
     ),
