@@ -71,7 +71,7 @@ class Plan:
         delete: empty slots that no longer fit.
         shut: open slots that were made by hand before their resource was closed then.
         reopen: slots that were shut, and whose resource is not closed then any more.
-        there: all that was compared.
+        there: all that was compared, and what lies beyond.
     """
 
     resource: Resource
@@ -125,6 +125,7 @@ def compare(
     planned: Iterable[Planned],
     existing: Sequence[There],
     *,
+    beyond: Sequence[There] = (),
     is_open: Callable[[There], bool],
     is_closed: Callable[[There], bool] = lambda there: False,
 ) -> Plan:
@@ -134,6 +135,8 @@ def compare(
         planned: what the rules say.
         existing: its slots that start in the same time. What was made by hand and is not planned
             is left alone, but for closures.
+        beyond: its slots that start later, made by hand or with people in them: nothing is planned
+            then, and nothing of them changes, but for closures.
         is_open: whether a slot that was made with a booking, of a free time, lies in the hours.
         is_closed: whether a slot that was made by hand lies in a closure that was made after
             somebody last meant it to be open.
@@ -144,8 +147,8 @@ def compare(
         if there.source == Slot.Source.FREE:
             continue
         by_time[there.starts_at, there.ends_at].append(there)
-    plan = Plan(resource, there=existing)
-    for there in existing:
+    plan = Plan(resource, there=[*existing, *beyond])
+    for there in plan.there:
         if there.source != Slot.Source.HAND:
             continue
         if there.status == SlotStatus.OPEN and is_closed(there):

@@ -21,7 +21,10 @@ from bookings.regeneration import Limits, There
 
 
 def read(ends: Mapping[uuid.UUID, int], *, start: int) -> dict[uuid.UUID, list[There]]:
-    """The slots of resources that start from ``start`` to the end given for each, in seconds."""
+    """The slots of resources that start from ``start`` to the end given for each, in seconds.
+
+    And those that start later and were made by hand or have people in them.
+    """
     found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ends}
     with connection.cursor() as cursor:
         cursor.execute(_READ, [list(ends), list(ends.values()), start])
@@ -42,7 +45,8 @@ _READ = """
            (extract(epoch FROM greatest(s.created_at, s.opened_at)) * 1000000)::bigint
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
-     AND s.starts_at >= to_timestamp(%s) AND s.starts_at < to_timestamp(r.until)
+     AND s.starts_at >= to_timestamp(%s)
+     AND (s.starts_at < to_timestamp(r.until) OR s.source = 'hand' OR s.taken_bookings > 0)
     ORDER BY s.starts_at, s.id
 """
 

@@ -106,6 +106,9 @@ def _plans(
     plans = []
     for resource in resources:
         of, end = rules[resource.pk], ends[resource.pk]
+        within = [there for there in existing[resource.pk] if there.starts_at < end]
+        beyond = existing[resource.pk][len(within) :]
+        last = max([end, *(there.ends_at for there in beyond)])
         planned: list[planning.Planned] = []
         hours: list[tuple[int, int]] = []
         if resource.mode == Resource.Mode.SLOTS:
@@ -121,9 +124,10 @@ def _plans(
             compare(
                 resource,
                 planned,
-                existing[resource.pk],
+                within,
+                beyond=beyond,
                 is_open=partial(_lies_in, hours),
-                is_closed=partial(_is_closed, closed_by(resource, of, start=start, end=end)),
+                is_closed=partial(_is_closed, closed_by(resource, of, start=start, end=last)),
             )
         )
     return plans

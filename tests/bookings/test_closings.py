@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import OutboxEvent
-from bookings.models import Booking, ScheduleException, Slot
-from bookings.services import closings, moving
+from bookings.models import Booking, Resource, ScheduleException, Slot
+from bookings.services import closings, moving, regenerating
 from bookings.services import slots as slot_services
+from payments.services import desk
 from tests import factories as f
 from tests import timetable
 from tests.invariants import assert_consistent
@@ -37,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 FRIDAY = TODAY + 4 * DAY
 MINUTE = timedelta(minutes=1)
-CANCEL = {"then": "cancel", "reason": "The roof leaks."}
+CANCEL: Any = {"then": "cancel", "reason": "The roof leaks."}
 
 
 @pytest.fixture
@@ -293,6 +295,105 @@ def booked_for(room, hour):
     made = f.check_out(timetable.somebody(room), slot, method="pay_on_arrival", now=NOW)
     f.approve(made)
     return Booking.objects.get(cart_item__transaction=made)
+
+
+FAR = TODAY + 40 * DAY  # the horizon is ten days
+
+
+def far_away(room, hour=20, **fields):
+    start = datetime.combine(FAR, time(hour), UTC)
+    return f.make_slot(room, starts_at=start, max_bookings=3, **fields)
+
+
+def booked_by_staff(slot):
+    """Customers cannot book so far ahead."""
+    order = desk.book_for(
+        organization=slot.organization,
+        customer=timetable.somebody(slot.resource),
+        slot_id=slot.pk,
+        units=1,
+        payment_method="pay_on_arrival",
+        overriding="They asked nicely.",
+        actor=STAFF,
+        now=NOW,
+    )
+    booking = Booking.objects.select_related("slot").get(cart_item__transaction=order)
+    assert booking.status == "confirmed"
+    return booking
+
+
+def test_a_closing_beyond_the_horizon_shuts_what_is_there_and_asks_about_its_people(room):
+    empty, used = far_away(room, 19), far_away(room, 21)
+    next_day = f.make_slot(room, starts_at=used.starts_at + DAY, max_bookings=3)
+    booking = booked_by_staff(used)
+    closing = closed(room, FAR)
+    said = closings.preview_exceptions(resources=[room], exceptions=[closing], now=NOW)
+
+    done = add(room, closing, seen=said.seen, **CANCEL)
+
+    assert said.affected == done.affected == done.cancelled == [booking]
+    assert said.counts()["shut"] == done.counts()["shut"] == 2
+    assert [fresh(s).status for s in (empty, used, next_day)] == ["closed", "closed", "open"]
+    assert fresh(booking).status == "cancelled"
+    assert_follows(room)
+
+    withdraw(room, [closing.pk])
+
+    assert [fresh(s).status for s in (empty, used)] == ["open", "open"]
+    assert_follows(room)
+
+
+def test_people_beyond_the_horizon_move_with_the_others(room):
+    booking = booked_by_staff(far_away(room))
+    there = f.make_slot(room, starts_at=booking.slot.starts_at + DAY, max_bookings=1)
+
+    done = add(room, closed(room, FAR), then="move", move_by_days=1, reason="The roof leaks.")
+
+    assert (done.moved, done.stayed) == ([booking], [])
+    assert fresh(booking).slot_id == there.pk
+    assert_follows(room)
+
+
+def test_people_whom_a_shorter_horizon_left_beyond_it_are_asked_about(room):
+    kept = booked(slot_at(room, TODAY + 9 * DAY, 9))
+    Resource.objects.filter(pk=room.pk).update(horizon_days=3)
+    fresh(room)
+    regenerate(room)
+    assert fresh(kept.slot).status == "open"  # nobody says anything of that day yet
+
+    done = add(room, closed(room, TODAY + 9 * DAY))
+
+    assert done.affected == [kept]
+    assert (fresh(kept).status, fresh(kept.slot).status) == ("confirmed", "open")
+
+
+def test_a_free_time_beyond_the_horizon_is_left_alone_until_it_is_closed():
+    court = timetable.room(exclusive=True, mode="free_times")
+    change(court, rule(max_bookings=1, max_units=1))
+    start = datetime.combine(FAR, time(10), UTC)
+    free = f.make_slot(court, starts_at=start, source="free")
+    booking = booked_by_staff(free)
+    assert regenerate(court).counts()["retire"] == 0
+    assert fresh(free).status == "open"
+
+    done = add(court, closed(court, FAR), **CANCEL)
+
+    assert done.cancelled == [booking]
+    assert_consistent()
+
+
+def test_the_night_shuts_what_is_beyond_the_horizon_when_nobody_did(room):
+    """As after a closing that was written past the services."""
+    slot = far_away(room)
+    closing = closed(room, FAR, created_at=NOW, organization=room.organization)
+    closing.save()
+    [plan] = regenerating.preview(resources=[room], now=NOW).plans
+    assert [there.id for there in plan.shut] == [slot.pk]
+
+    regenerate(room, now=NOW + MINUTE)
+
+    assert fresh(slot).status == "closed"
+    assert_follows(room, now=NOW + MINUTE)
 
 
 def test_moving_many_takes_the_statements_of_moving_few(room):
