@@ -61,24 +61,13 @@ def lock(ids: Iterable[uuid.UUID]) -> None:
         )
 
 
-def create(resource: Resource, planned: Sequence[Planned]) -> None:
-    """Make slots; one that somebody made by hand at the same time is left alone."""
-    if not planned:
+def create(planned: Iterable[tuple[Resource, Planned]]) -> None:
+    """Make slots of resources; one that somebody made by hand at the same time is left alone."""
+    rows = [(uuid7(), resource.pk, *slot) for resource, slot in planned]
+    if not rows:
         return
-    columns = list(zip(*planned, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CREATE,
-            [
-                resource.organization_id,
-                resource.pk,
-                resource.exclusive,
-                resource.parts,
-                resource.pools,
-                [uuid7() for _ in planned],
-                *(list(column) for column in columns),
-            ],
-        )
+        cursor.execute(_CREATE, [list(column) for column in zip(*rows, strict=True)])
 
 
 _CREATE = """
@@ -87,12 +76,13 @@ _CREATE = """
         busy_until, max_bookings, max_units, taken_bookings, taken_units, status, source, picked,
         created_at
     )
-    SELECT %s, %s, %s, %s::bigint[], %s::uuid[], p.id, to_timestamp(p.starts_at),
+    SELECT r.organization_id, r.id, r.exclusive, r.parts, r.pools, p.id, to_timestamp(p.starts_at),
            to_timestamp(p.ends_at), to_timestamp(p.busy_from), to_timestamp(p.busy_until),
            p.max_bookings, p.max_units, 0, 0, 'open', 'schedule', '{}', now()
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
                 %s::int[], %s::int[])
-      AS p (id, starts_at, ends_at, busy_from, busy_until, max_bookings, max_units)
+      AS p (id, resource_id, starts_at, ends_at, busy_from, busy_until, max_bookings, max_units)
+    JOIN bookings_resource r ON r.id = p.resource_id
     ON CONFLICT DO NOTHING
 """
 

@@ -151,10 +151,12 @@ def add_exceptions(
         check_extra_hours(resources, exceptions)
         ScheduleException.objects.bulk_create(exceptions)
         by = timedelta(days=move_by_days or 0) if then == "move" else None
+        rules = regenerating.rules_of(resources, now=now)
         done = regenerating.apply(
             resources,
+            rules=rules,
             seen=seen,
-            who=partial(_shut_out, exceptions, regenerating.rules_of(resources, now=now), now),
+            who=partial(_shut_out, exceptions, rules, now),
             more=partial(_slots_for, by, then),
             now=now,
         )

@@ -246,6 +246,7 @@ def people_in(slot_ids: Collection[uuid.UUID]) -> list[Booking]:
 def apply(
     resources: Sequence[Resource],
     *,
+    rules: dict[uuid.UUID, Rules] | None = None,
     seen: str | None = None,
     who: Who = losing,
     more: Callable[[Sequence[Booking]], Iterable[uuid.UUID]] | None = None,
@@ -254,10 +255,13 @@ def apply(
     """Let the slots of resources follow their rules, all at once; planning locks are held.
 
     Args:
+        rules: theirs as they are now, if the caller has read them. Read once: nobody changes them
+            who does not hold the planning locks.
         who: the slots whose people are told of; they are locked as well.
         more: slots to lock for what is done with these people next, in the same order.
     """
-    plans = _plans(resources, rules_of(resources, now=now), now=now)
+    rules = rules_of(resources, now=now) if rules is None else rules
+    plans = _plans(resources, rules, now=now)
     concerned = who(plans)
     touched = [slot_id for plan in plans for slot_id in plan.touched] + concerned
     if more is not None:
@@ -265,7 +269,7 @@ def apply(
     if touched:
         # Nobody comes into these slots any more, or leaves; what happened since is seen now.
         slot_rows.lock(touched)
-        plans = _plans(resources, rules_of(resources, now=now), now=now)
+        plans = _plans(resources, rules, now=now)
         known = set(touched)
         for plan in plans:
             _only(plan, known)
@@ -288,8 +292,7 @@ def _write(plans: Sequence[Plan], *, now: datetime) -> None:
     slot_rows.change([pair for plan in plans for pair in plan.change])
     slot_rows.revive([there.id for plan in plans for there in plan.revive])
     slot_rows.reopen([there.id for plan in plans for there in plan.reopen])
-    for plan in plans:
-        slot_rows.create(plan.resource, plan.create)
+    slot_rows.create((plan.resource, wanted) for plan in plans for wanted in plan.create)
     _end_proposals([there.id for plan in plans for there in plan.retire], now=now)
 
 

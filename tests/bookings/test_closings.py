@@ -297,6 +297,31 @@ def booked_for(room, hour):
     return Booking.objects.get(cart_item__transaction=made)
 
 
+def test_closing_everything_and_opening_it_again_takes_the_statements_of_one_resource(room):
+    def statements(act):
+        with CaptureQueriesContext(connection) as queries:
+            act()
+        return [q["sql"] for q in queries]
+
+    def both():
+        holiday = closed(None, FRIDAY)
+        closing = statements(lambda: add(room, holiday))
+        assert Slot.objects.filter(status="open", starts_at__date=FRIDAY).count() == 0
+        return closing, statements(lambda: withdraw(room, [holiday.pk]))
+
+    few = both()
+    for _number in range(3):
+        another = timetable.room(exclusive=False, organization=room.organization)
+        change(another, rule(max_bookings=3, max_units=6))
+    many = both()
+
+    assert Slot.objects.filter(status="open", starts_at__date=FRIDAY).count() == 4 * 8
+    assert [len(some) for some in few] == [len(some) for some in many]
+    for some in (*few, *many):  # the rules are read once
+        assert len([sql for sql in some if 'FROM "bookings_schedulerule"' in sql]) == 1
+    assert_consistent()
+
+
 FAR = TODAY + 40 * DAY  # the horizon is ten days
 
 
