@@ -87,19 +87,15 @@ class Plan:
     there: Sequence[There] = field(default=(), repr=False)
 
     @property
+    def moves(self) -> tuple[list[There], ...]:
+        """The lists of slots that are there and get another status, or go; always in this order."""
+        return self.revive, self.retire, self.archive, self.delete, self.shut, self.reopen
+
+    @property
     def touched(self) -> list[uuid.UUID]:
         """The slots that change or go."""
         changed = [there for there, _limits in self.change]
-        rows = (
-            changed,
-            self.revive,
-            self.retire,
-            self.archive,
-            self.delete,
-            self.shut,
-            self.reopen,
-        )
-        return [there.id for some in rows for there in some]
+        return [there.id for some in (changed, *self.moves) for there in some]
 
     @property
     def is_empty(self) -> bool:
@@ -220,14 +216,7 @@ def fingerprint(plans: Iterable[Plan], booking_ids: Iterable[uuid.UUID]) -> str:
             digest.update(repr(tuple(wanted)).encode())
         for there, limits in plan.change:
             digest.update(there.id.bytes + repr(tuple(limits)).encode())
-        for rows in (
-            plan.revive,
-            plan.retire,
-            plan.archive,
-            plan.delete,
-            plan.shut,
-            plan.reopen,
-        ):
+        for rows in plan.moves:
             digest.update(b"|" + b"".join(sorted(there.id.bytes for there in rows)))
     digest.update(b"".join(sorted(b.bytes for b in booking_ids)))
     return digest.hexdigest()

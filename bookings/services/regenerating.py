@@ -325,14 +325,7 @@ def _end_proposals(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
 def _only(plan: Plan, known: set[uuid.UUID]) -> None:
     """Leave out what was not to change a moment ago and is not locked: the next run does it."""
     plan.change = [pair for pair in plan.change if pair[0].id in known]
-    for rows in (
-        plan.revive,
-        plan.retire,
-        plan.archive,
-        plan.delete,
-        plan.shut,
-        plan.reopen,
-    ):
+    for rows in plan.moves:
         rows[:] = [there for there in rows if there.id in known]
 
 

@@ -116,7 +116,7 @@ def read(request: HttpRequest, resources: QuerySet[Resource], *, now: datetime) 
         kind=kind if kind in Resource.Kind.values else "",
         names=names,
         chosen=chosen,
-        page=min(max(1, _number(typed(request.GET, "page"))), pages),
+        page=min(max(1, number(typed(request.GET, "page"))), pages),
         pages=1 if view == WEEK else pages,
         offered=offered,
         found=found,
@@ -146,5 +146,6 @@ def clamped(text: str, today: date) -> date:
     return min(max(found, EARLIEST), LATEST)
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+def number(text: str, otherwise: int = 1) -> int:
+    """The whole number of a text, up to six digits; ``otherwise`` if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else otherwise

@@ -42,7 +42,7 @@ from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may, organizations_with
 from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
-from config.admin.calendar.asked import clamped
+from config.admin.calendar.asked import clamped, number
 from config.admin.calendar.book_form import KNOWN, NEW, NOBODY, BookForm, ids_in
 from config.admin.calendar.people import MOST, search
 from config.admin.calendar.picker import pick
@@ -309,9 +309,9 @@ def _show(
         at.slots,
         resource=at.resource,
         day=day,
-        units=_number(typed["units"]),
+        units=number(typed["units"]),
         now=now,
-        minutes=_number(typed["minutes"]),
+        minutes=number(typed["minutes"]),
         chosen=at.chosen,
     )
     people = _people(at, typed)
@@ -345,10 +345,6 @@ def _show(
 
 def _day(text: str, now: datetime) -> date:
     return clamped(text, timezone.localdate(now))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 else 1
 
 
 def _people(at: Desk, typed: dict[str, str]) -> list[Customer]:

@@ -33,7 +33,7 @@ from bookings.permissions import may
 from bookings.services import reschedule as services
 from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
-from config.admin.calendar.asked import clamped
+from config.admin.calendar.asked import clamped, number
 from config.admin.calendar.picker import pick, resources_by_nearness
 from config.admin.calendar.rights import SEE_MONEY, answers_to, booking_of, terms_of, what_may
 from config.admin.calendar.wanted import WantedField
@@ -176,8 +176,7 @@ def _show(
     resource = next((r for r in resources if str(r.pk) == named), nearest)
     day = _day(said.get("day", ""), booking.slot, resource, now=now)
     lasts = (booking.slot.ends_at - booking.slot.starts_at) // timedelta(minutes=1)
-    asked = str(said.get("minutes", ""))
-    minutes = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else lasts
+    minutes = number(str(said.get("minutes", "")), lasts)
     proposal = selectors.open_proposal(booking)
     may_do = what_may(person(request), booking.organization_id)
     paid, paid_words = _paid(request, booking)
