@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, DateTimeField, Q, Value, When
+from django.db.models import Case, DateTimeField, Max, Q, Value, When
 
 from audit.context import Actor, audited
 from audit.errors import Invalid
 from bookings import locks, signals, slot_rows
 from bookings.errors import SlotInUse
 from bookings.lifecycle import SLOT, SlotStatus
-from bookings.models import Resource, Slot
+from bookings.models import Resource, ScheduleException, Slot
 from bookings.services import regenerating
 
 MOST_AT_ONCE = 50_000
@@ -135,11 +135,25 @@ def open_slots(
     Those that were made by hand are meant to be open from now on: only a closure that is made
     later shuts them again.
     """
-    return _move(slot_ids, "open", actor, reason, now=now)
+    wanted = list(slot_ids)
+    by_hand = Slot.objects.filter(pk__in=wanted, source=Slot.Source.HAND)
+    with transaction.atomic(savepoint=False):
+        # Nobody closes their days meanwhile, who would take them for closed.
+        locks.planning(by_hand.values_list("resource_id", flat=True))
+        return _move(wanted, "open", actor, reason, now=now)
 
 
-def _meant(now: datetime) -> Case:
-    made_by_hand = When(source=Slot.Source.HAND, then=Value(now))
+def _meant(slots: Sequence[Slot], now: datetime) -> Case:
+    """When slots made by hand are meant to be open: now, and in spite of all that closes them now.
+
+    Who closed a day while we waited for our turn may have a later time than ours.
+    """
+    closings = ScheduleException.objects.filter(
+        organization__in={s.organization_id for s in slots if s.source == Slot.Source.HAND},
+        withdrawn_at__isnull=True,
+    ).exclude(kind=ScheduleException.Kind.EXTRA)
+    newest = closings.aggregate(at=Max("created_at"))["at"]
+    made_by_hand = When(source=Slot.Source.HAND, then=Value(max(now, newest or now)))
     return Case(made_by_hand, default=None, output_field=DateTimeField())
 
 
@@ -151,7 +165,7 @@ def _move(
         target = SlotStatus(SLOT.target(move))
         is_open = target == SlotStatus.OPEN
         Slot.objects.filter(pk__in=[s.pk for s in slots]).update(
-            status=target, shut=False, opened_at=_meant(now) if is_open else None
+            status=target, shut=False, opened_at=_meant(slots, now) if is_open else None
         )
         for slot in slots:
             slot.status = target

@@ -17,6 +17,7 @@ from audit.models import OutboxEvent
 from bookings import codes, locks, selectors_schedules, slot_rows
 from bookings.models import Booking, Schedule, Slot
 from bookings.services import bookings, check_in, regenerating, reschedule, resources
+from bookings.services import slots as slot_services
 from tests import factories as f
 from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, without, won
@@ -202,6 +203,60 @@ def test_control_without_locks_the_constraint_refuses_the_lower_capacity():
         "bookings_slot_bookings_within_capacity",
         "bookings_slot_units_within_capacity",
     }
+
+
+# A slot made by hand that staff open while its day is closed once more
+
+
+def shut_slot(room):
+    """Made by hand, on a day that was closed afterwards."""
+    slot = f.make_slot(room, starts_at=slot_at(room, FRIDAY, 16).ends_at)
+    add(room, closed(room, FRIDAY))
+    assert timetable.statuses([slot]) == ["closed"]
+    return slot
+
+
+def opening(slot, now):
+    return lambda: slot_services.open_slots(
+        slot_ids=[slot.pk], actor=STAFF, reason="a wedding", now=now
+    )
+
+
+def closing_again(room, now):
+    return lambda: add(room, closed(room, FRIDAY), now=now)
+
+
+LOOKED = r'MAX\("bookings_scheduleexception"."created_at"\)'
+SOON, LATER = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+
+
+def test_a_closing_waits_for_who_opens_a_slot_and_shuts_it(room):
+    slot = shut_slot(room)
+
+    interleave(opening(slot, SOON), after=LOOKED, second=closing_again(room, LATER))
+
+    assert timetable.statuses([slot]) == ["closed"]
+    assert_follows(room, now=LATER)
+
+
+def test_who_opens_a_slot_waits_for_a_closing_and_means_it_in_spite_of_that(room):
+    slot = shut_slot(room)
+
+    interleave(closing_again(room, LATER), after=(locks, "planning"), second=opening(slot, SOON))
+
+    assert timetable.statuses([slot]) == ["open"]
+    assert_follows(room, now=LATER)
+
+
+def test_control_without_taking_turns_the_slot_stays_open_although_it_was_closed_later(room):
+    slot = shut_slot(room)
+
+    with slots_unlocked():
+        interleave(opening(slot, SOON), after=LOOKED, second=closing_again(room, LATER))
+
+    assert timetable.statuses([slot]) == ["open"]
+    [plan] = regenerating.preview(resources=[room], now=LATER).plans
+    assert [there.id for there in plan.shut] == [slot.pk]
 
 
 # Schedules against each other
