@@ -14,6 +14,7 @@ from audit.models import OutboxEvent
 from bookings import signals
 from bookings.models import Booking, Schedule, Slot
 from bookings.services import reschedule, resources, schedules
+from bookings.services import slots as slot_services
 from tests import factories as f
 from tests.faults import at_commit, cut_connection, raising, striking
 from tests.invariants import assert_consistent, everything
@@ -116,6 +117,16 @@ def withdrawing_a_closing():
     return lambda: withdraw(made, ids)
 
 
+def opening_what_a_closing_shut():
+    made = busy_room()
+    add(made, closed(made, FRIDAY))
+    [slot] = slots(made, source="hand")
+    assert slot.shut
+    return lambda: slot_services.open_slots(
+        slot_ids=[slot.pk], actor=STAFF, reason="a wedding", now=NOW
+    )
+
+
 def regenerating():
     made = busy_room()
     Slot.objects.filter(resource=made, taken_bookings=0, source="schedule").update(max_units=1)
@@ -184,6 +195,15 @@ def test_a_connection_cut_at_any_statement_leaves_everything_as_it_was(prepare):
     struck = fails_everywhere(act, cut_connection, [OperationalError, InterfaceError])
 
     assert struck > 8
+    assert_consistent()
+
+
+def test_opening_what_a_closing_shut_happens_as_a_whole_or_not_at_all():
+    act = opening_what_a_closing_shut()
+
+    struck = fails_everywhere(act, raising(RuntimeError("a bug")), [RuntimeError])
+
+    assert struck == 8  # it is short
     assert_consistent()
 
 
