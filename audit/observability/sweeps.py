@@ -7,7 +7,7 @@ fail for ever do not fill every batch. Administrators are told once a day which 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Collection, Iterable, Sized
 from datetime import timedelta
 from uuid import UUID
 
@@ -96,13 +96,44 @@ def run_alone(name: str, work: Callable[[Lease], int]) -> int:
             return 0
 
 
+def together(
+    name: str,
+    rows: Collection[UUID],
+    all_at_once: Callable[[], int],
+    alone: Callable[[UUID], bool],
+    *,
+    failed: Failures,
+) -> int:
+    """Do a batch at once; if that fails and a row may be to blame, do one row at a time.
+
+    Args:
+        name: see ``run``.
+        rows: of the batch. ``all_at_once`` may note them there as it finds and locks them; what it
+            raises before there are any is raised on.
+        all_at_once: does the batch in a transaction of its own, and returns how many rows it did.
+        alone: looks again and does one row, also in a transaction of its own; see ``each``.
+        failed: rows that fail alone are added.
+
+    Returns:
+        How many rows were done.
+    """
+    try:
+        return all_at_once()
+    except NO_ROW_S_FAULT:
+        raise
+    except Exception:
+        if not rows:
+            raise
+    return each(name, list(rows), alone, failed=failed)
+
+
 def each(
     name: str,
     ids: Iterable[UUID],
     act: Callable[[UUID], bool],
     *,
     failed: Failures,
-    blame: type[Exception],
+    blame: type[Exception] = Exception,
 ) -> int:
     """Do one row at a time; what raises ``blame`` is logged and added to ``failed``.
 

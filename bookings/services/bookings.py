@@ -156,18 +156,14 @@ def sweep(
     """
     slot_of: dict[uuid.UUID, uuid.UUID] = {}
     renew = lease.renew if lease else lambda: None
-    try:
+
+    def all_at_once() -> int:
         with transaction.atomic(), audited(actor, reason=reason):
             renew()
             found = find()
-            slot_of = {b.pk: b.slot_id for b in found}
+            slot_of.update((b.pk, b.slot_id) for b in found)
             step(found)
         return len(found)
-    except sweeps.NO_ROW_S_FAULT:
-        raise
-    except Exception:
-        if not slot_of:
-            raise
 
     def alone(booking_id: uuid.UUID) -> bool:
         with transaction.atomic(), audited(actor, reason=reason):
@@ -178,4 +174,4 @@ def sweep(
             step(found)
         return bool(found)
 
-    return sweeps.each(name, slot_of, alone, failed=failed, blame=Exception)
+    return sweeps.together(name, slot_of, all_at_once, alone, failed=failed)

@@ -49,13 +49,4 @@ def remind(
             found[:] = {booking_id for booking_id, _, _ in due}
             return len(transitions.remind(due, now=now))
 
-    try:
-        return act()
-    except sweeps.NO_ROW_S_FAULT:
-        raise
-    except Exception:
-        if not found:
-            raise
-    return sweeps.each(
-        REMIND, list(found), lambda pk: bool(act([pk])), failed=failed, blame=Exception
-    )
+    return sweeps.together(REMIND, found, act, lambda pk: bool(act([pk])), failed=failed)

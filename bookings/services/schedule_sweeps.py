@@ -68,7 +68,7 @@ def _each(
         return True
 
     # Whatever is wrong with the rules of one resource, it is that resource's.
-    return sweeps.each(name, ids, act, failed=failed, blame=Exception)
+    return sweeps.each(name, ids, act, failed=failed)
 
 
 def _is_another_day(planned_at: datetime, now: datetime, name: str) -> bool:

@@ -56,8 +56,10 @@ def expire_unpaid(
     """
     failed = {} if failed is None else failed
     passed = set() if passed is None else passed
-    found: list[Order] = []
-    try:
+    rows: list[uuid.UUID] = []
+    left: list[uuid.UUID] = []  # contradict themselves; alone, each says so
+
+    def all_at_once() -> int:
         with (
             operation(EXPIRE, actor=actor) as op,
             transaction.atomic(),
@@ -65,19 +67,19 @@ def expire_unpaid(
         ):
             _renew(lease)
             found = list(locks.overdue(now=now, limit=batch, skip=failed, passed=passed))
+            rows.extend(order.pk for order, _ in found)
             orders = _to_end(found, now=now)
             transitions.expire(orders, now=now)
             op.rows = sum(1 + 2 * len(requests) for _, requests in orders)
             op.note(transactions=[str(order.pk) for order, _ in orders])
-        done = len(orders)
         ended = {order.pk for order, _ in orders}
-        left = [order.pk for order, _ in found if order.pk not in ended]
-    except sweeps.NO_ROW_S_FAULT:
-        raise
-    except Exception:
-        if not found:
-            raise
-        done, left = 0, [order.pk for order, _ in found]
+        left.extend(pk for pk in rows if pk not in ended)
+        return len(orders)
+
+    def alone(transaction_id: uuid.UUID) -> bool:
+        return _expire(transaction_id, actor=actor, now=now, lease=lease)
+
+    done = sweeps.together(EXPIRE, rows, all_at_once, alone, failed=failed)
     return done + expire_singly(left, actor=actor, now=now, failed=failed, lease=lease)
 
 
@@ -96,7 +98,6 @@ def expire_singly(
         transaction_ids,
         lambda pk: _expire(pk, actor=actor, now=now, lease=lease),
         failed=failed,
-        blame=Exception,
     )
 
 
