@@ -29,8 +29,12 @@ def serve_lines() -> int:
 def end_overdue() -> int:
     """End entries that nothing can be offered to any more; every five minutes."""
     sweeps.recount_lines(actor=LINE, now=timezone.now())
+    passed: set[uuid.UUID] = set()
     return runner.run(
         sweeps.END,
-        lambda failed: sweeps.end_overdue(actor=LINE, now=timezone.now(), failed=failed),
+        lambda failed: sweeps.end_overdue(
+            actor=LINE, now=timezone.now(), failed=failed, passed=passed
+        ),
         actor=LINE,
+        passed=passed,
     )

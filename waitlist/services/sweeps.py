@@ -7,10 +7,10 @@ somebody holds, and one that cannot be done does not keep the others.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from audit.context import Actor, audited
@@ -52,55 +52,52 @@ def serve_lines(
     found = selectors.unserved_slots(now=now, limit=batch, skip=[*seen, *failed])
     seen.update(found)
 
-    def act(slot_ids: Collection[uuid.UUID]) -> bool:
+    if not found:
+        return 0
+
+    def act(slot_ids: Collection[uuid.UUID]) -> int:
         with transaction.atomic(), audited(actor, reason=serving.REASON):
             ours = booking_locks.slots_nobody_holds(slot_ids)
             serving.serve(ours, now=now)
-        return True
+        return len(ours)
 
-    try:
-        if found:
-            act(found)
-    except DatabaseError as error:
-        if isinstance(error, OperationalError):
-            raise
-        sweeps.each(SERVE, found, lambda pk: act([pk]), failed=failed, blame=DatabaseError)
+    sweeps.together(SERVE, found, lambda: act(found), lambda pk: bool(act([pk])), failed=failed)
     return len(found)
 
 
 def end_overdue(
-    *, actor: Actor, now: datetime, batch: int = 500, failed: Failures | None = None
+    *,
+    actor: Actor,
+    now: datetime,
+    batch: int = 500,
+    failed: Failures | None = None,
+    passed: set[uuid.UUID] | None = None,
 ) -> int:
     """End entries whose slot or time is over or not offered any more, one batch; returns how many.
 
     Args:
         failed: entries to pass over; those that fail now are added.
+        passed: the same; those that somebody else holds now, or whose slots, are added.
     """
     failed = {} if failed is None else failed
-    found = selectors.overdue_entries(now=now, limit=batch, skip=list(failed))
+    passed = set() if passed is None else passed
+    found = dict(selectors.overdue_entries(now=now, limit=batch, skip=[*failed, *passed]))
+    if not found:
+        return 0
 
-    def act(rows: Sequence[tuple[uuid.UUID, uuid.UUID | None]]) -> int:
+    def act(ids: Collection[uuid.UUID]) -> int:
         with transaction.atomic(), audited(actor, reason=OVER):
-            wanted = {slot_id for _, slot_id in rows if slot_id}
+            wanted = {slot_id for pk in ids if (slot_id := found[pk])}
             ours = set(booking_locks.slots_nobody_holds(wanted)) if wanted else set()
-            ids = [pk for pk, slot_id in rows if slot_id is None or slot_id in ours]
-            entries = locks.entries_nobody_holds(Q(pk__in=ids, status=EntryStatus.WAITING))
+            free = [pk for pk in ids if found[pk] is None or found[pk] in ours]
+            entries = locks.entries_nobody_holds(Q(pk__in=free, status=EntryStatus.WAITING))
             transitions.end(entries, "run_out", now=now, reason=OVER)
+        passed.update(set(ids) - {e.pk for e in entries})
         return len(entries)
 
-    try:
-        return act(found) if found else 0
-    except DatabaseError as error:
-        if isinstance(error, OperationalError):
-            raise
-        by_id = dict(found)
-        return sweeps.each(
-            END,
-            by_id,
-            lambda pk: bool(act([(pk, by_id[pk])])),
-            failed=failed,
-            blame=DatabaseError,
-        )
+    return sweeps.together(
+        END, found, lambda: act(found), lambda pk: bool(act([pk])), failed=failed
+    )
 
 
 def recount_lines(*, actor: Actor, now: datetime) -> int:
