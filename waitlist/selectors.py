@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 
-from bookings.lifecycle import LIVE, SlotStatus
-from bookings.models import Booking, Organization, Role, Slot
+from bookings.lifecycle import SlotStatus
+from bookings.models import Organization, Role, Slot
 from bookings.selectors import Viewer
 from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
@@ -244,26 +244,6 @@ def slots_with_room(entry: WaitlistEntry, *, now: datetime) -> QuerySet[Slot]:
         .select_related("resource")
         .order_by("starts_at", "pk")
     )
-
-
-def live_bookings(
-    customer_ids: Collection[uuid.UUID], resource_ids: Collection[uuid.UUID], *, now: datetime
-) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
-    """How many bookings customers have of resources that are not over; one statement."""
-    rows = (
-        Booking.objects.filter(
-            customer__in=customer_ids,
-            slot__resource__in=resource_ids,
-            slot__ends_at__gt=now,
-            status__in=LIVE,
-            stands_for__isnull=True,
-        )
-        .exclude(status="held", held_until__lte=now)
-        .order_by()
-        .values_list("customer_id", "slot__resource_id")
-        .annotate(Count("pk"))
-    )
-    return {(customer, resource): count for customer, resource, count in rows}
 
 
 def entries(viewer: Viewer) -> QuerySet[WaitlistEntry]:

@@ -197,7 +197,7 @@ def test_of_two_sweeps_at_the_worst_moment_the_second_waits_for_nobody(make, swe
     looked: list[bool] = []
 
     def second() -> int:
-        found = sweep()
+        found: int = sweep()
         looked.extend(done(entries))  # while the first still stands where it was
         return found
 

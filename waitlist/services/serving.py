@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from audit.context import Actor, audited
+from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.models import Slot
 from waitlist import locks, planning, selectors, transitions
@@ -123,7 +124,7 @@ def _plan(slots: Sequence[Slot], line: Sequence[Waiting], *, now: datetime) -> P
     limited = {s.resource_id for s in slots if s.resource.most_live_bookings is not None}
     live = {}
     if limited and line:
-        live = selectors.live_bookings({w.customer_id for w in line}, limited, now=now)
+        live = rules.live_bookings({w.customer_id for w in line}, limited, now=now)
     free = [
         Free(
             s.pk,

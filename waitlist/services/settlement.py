@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -12,6 +12,7 @@ from django.db.models import Q
 from audit.languages import our_reason
 from audit.sql import prepared_cursor
 from bookings import locks as booking_locks
+from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Slot
@@ -187,12 +188,8 @@ def _full_for_good(slot_ids: set[uuid.UUID], *, now: datetime) -> set[uuid.UUID]
         s.pk
         for s in slots
         if s.pk not in open_ended
-        and (policies[s.organization_id].closes_when_approved or not may_be_cancelled(s, now=now))
+        and (
+            policies[s.organization_id].closes_when_approved
+            or not rules.may_be_cancelled(s, now=now)
+        )
     }
-
-
-def may_be_cancelled(slot: Slot, *, now: datetime) -> bool:
-    """Whether customers may still cancel what they have booked in a slot."""
-    if not getattr(slot.resource, "customers_may_cancel", True):
-        return False
-    return slot.starts_at - timedelta(minutes=slot.resource.cancel_until_minutes) >= now
