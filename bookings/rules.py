@@ -130,6 +130,11 @@ def check_time(resource: Resource, starts_at: datetime, *, now: datetime) -> Non
         )
 
 
+def may_be_booked(slot: Slot, *, now: datetime) -> bool:
+    """Whether a slot is neither too soon nor too far ahead for a customer."""
+    return now + slot.resource.notice <= slot.starts_at <= now + slot.resource.horizon
+
+
 def check_cancel(booking: Booking, *, now: datetime) -> None:
     """Raise TooLate when a customer may not cancel any more."""
     if not may_be_cancelled(booking.slot, now=now):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Waiting(NamedTuple):
@@ -32,7 +32,11 @@ class Waiting(NamedTuple):
 
 
 class Free(NamedTuple):
-    """A slot with what is left in it, and until when an offer in it can stand."""
+    """A slot with what is left in it.
+
+    ``anytime`` says whether customers may book it now: who waits for any time is not offered it
+    otherwise.
+    """
 
     id: uuid.UUID
     resource_id: uuid.UUID
@@ -41,6 +45,33 @@ class Free(NamedTuple):
     bookings: int
     units: int
     most_per_customer: int | None = None
+    anytime: bool = True
+
+
+class Wish(Protocol):
+    """What somebody waits for: a slot, or any time of a resource between two moments."""
+
+    @property
+    def slot_id(self) -> uuid.UUID | None: ...
+    @property
+    def resource_id(self) -> uuid.UUID: ...
+    @property
+    def from_at(self) -> datetime | None: ...
+    @property
+    def until_at(self) -> datetime | None: ...
+
+
+class Time(Protocol):
+    """A slot, as far as it decides who waits for it."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def resource_id(self) -> uuid.UUID: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime: ...
 
 
 @dataclass(slots=True)
@@ -56,17 +87,26 @@ class Plan:
     passed: dict[uuid.UUID, str] = field(default_factory=dict)
 
 
-def wants(waiting: Waiting, free: Free) -> bool:
-    """Whether an entry is for this slot."""
-    if waiting.slot_id is not None:
-        return waiting.slot_id == free.id
-    assert waiting.from_at is not None
-    assert waiting.until_at is not None
+def is_for(wish: Wish, slot: Time) -> bool:
+    """Whether seats in this slot are what somebody waits for."""
+    if wish.slot_id is not None:
+        return wish.slot_id == slot.id
+    assert wish.from_at is not None
+    assert wish.until_at is not None
     return (
-        waiting.resource_id == free.resource_id
-        and waiting.from_at <= free.starts_at
-        and free.ends_at <= waiting.until_at
+        wish.resource_id == slot.resource_id
+        and wish.from_at <= slot.starts_at
+        and slot.ends_at <= wish.until_at
     )
+
+
+def wants(waiting: Waiting, free: Free) -> bool:
+    """Whether what is free may be offered to somebody.
+
+    Who waits for one slot named it when it could be booked, and is offered it as long as anything
+    is. Who waits for any time gets what they could book themselves now.
+    """
+    return is_for(waiting, free) and (free.anytime or waiting.slot_id is not None)
 
 
 def plan(

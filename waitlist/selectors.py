@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import F, Prefetch, Q, QuerySet
 
+from bookings import rules
 from bookings.lifecycle import SlotStatus
 from bookings.models import Organization, Role, Slot
 from bookings.selectors import Viewer
@@ -88,10 +89,14 @@ _UNSERVED = """
       AND (%(organization)s::uuid IS NULL OR s.organization_id = %(organization)s)
     UNION
     SELECT s.id FROM waitlist_waitlistentry e
+    JOIN bookings_resource r ON r.id = e.resource_id
     JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
          AND s.starts_at < e.until_at AND s.ends_at <= e.until_at
     WHERE e.slot_id IS NULL AND e.status = 'waiting' AND s.status = 'open' AND s.source <> 'free'
-      AND s.starts_at > %(soon)s AND s.taken_bookings < s.max_bookings
+      AND s.starts_at > %(soon)s
+      AND s.starts_at >= %(soon)s + make_interval(mins => r.notice_minutes)
+      AND s.starts_at <= %(soon)s + make_interval(hours => 24 * r.horizon_days)
+      AND s.taken_bookings < s.max_bookings
       AND s.taken_units + e.units <= s.max_units AND NOT s.id = ANY(%(skip)s)
       AND (%(resources)s::uuid[] IS NULL OR e.resource_id = ANY(%(resources)s))
       AND (%(organization)s::uuid IS NULL OR e.organization_id = %(organization)s)
@@ -198,28 +203,38 @@ def line_for(slots: Sequence[Slot]) -> list[Waiting]:
     return [Waiting(*row) for row in rows]
 
 
-def same_line(entry: WaitlistEntry) -> QuerySet[WaitlistEntry]:
+def same_line(entry: WaitlistEntry, *, now: datetime) -> QuerySet[WaitlistEntry]:
     """Everybody in line for something that this one waits for as well, in the order of the line:
-    those whom ``load_positions`` counts, and those whom something is offered; it is one of them."""
-    return _in_line(entry.resource_id, entry.slot, entry.from_at, entry.until_at)
+    those whom ``load_positions`` counts, and those whom something is offered; it is one of them.
+
+    Who waits for any time waits for what customers may book now: not for what is over, nor for
+    what starts too soon or too far ahead.
+    """
+    if entry.slot is not None:
+        entry.slot.resource = entry.resource
+        return line_of(entry.slot, now=now)
+    assert entry.from_at is not None
+    assert entry.until_at is not None
+    resource = entry.resource
+    same = Q(
+        slot__starts_at__gte=max(entry.from_at, now + resource.notice),
+        slot__starts_at__lte=now + resource.horizon,
+        slot__ends_at__lte=entry.until_at,
+    ) | Q(slot__isnull=True, from_at__lt=entry.until_at, until_at__gt=max(entry.from_at, now))
+    # It is one of them even if its time is over and no sweep has looked yet.
+    return _going_on(same | Q(pk=entry.pk), resource.pk)
 
 
-def line_of(slot: Slot) -> QuerySet[WaitlistEntry]:
-    """Everybody in line for a slot, also who waits for any time that it lies in, in order."""
-    return _in_line(slot.resource_id, slot, None, None)
+def line_of(slot: Slot, *, now: datetime) -> QuerySet[WaitlistEntry]:
+    """Everybody in line for a slot, in order; also who waits for any time that it lies in, as
+    long as customers may book it."""
+    same = Q(slot=slot)
+    if rules.may_be_booked(slot, now=now):
+        same |= Q(slot__isnull=True, from_at__lte=slot.starts_at, until_at__gte=slot.ends_at)
+    return _going_on(same, slot.resource_id)
 
 
-def _in_line(
-    resource_id: uuid.UUID, slot: Slot | None, since: datetime | None, until: datetime | None
-) -> QuerySet[WaitlistEntry]:
-    if slot is not None:
-        same = Q(slot=slot) | Q(
-            slot__isnull=True, from_at__lte=slot.starts_at, until_at__gte=slot.ends_at
-        )
-    else:
-        same = Q(slot__starts_at__gte=since, slot__ends_at__lte=until) | Q(
-            slot__isnull=True, from_at__lt=until, until_at__gt=since
-        )
+def _going_on(same: Q, resource_id: uuid.UUID) -> QuerySet[WaitlistEntry]:
     return WaitlistEntry.objects.filter(same, resource=resource_id, status__in=GOING_ON).order_by(
         "placed_at", "pk"
     )
@@ -292,7 +307,7 @@ def offers_of(entry: WaitlistEntry) -> list[Offer]:
 
 
 # Who would be offered seats before: everybody who waits, came earlier, and waits for something
-# that this one waits for as well.
+# that this one waits for as well. Any time means what customers may book now.
 _POSITIONS = """
     SELECT e.id, 1 + CASE WHEN e.slot_id IS NOT NULL THEN (
         SELECT count(*) FROM waitlist_waitlistentry o
@@ -302,25 +317,32 @@ _POSITIONS = """
         SELECT count(*) FROM waitlist_waitlistentry o
         WHERE o.slot_id IS NULL AND o.resource_id = e.resource_id AND o.status = 'waiting'
           AND o.from_at <= es.starts_at AND es.ends_at <= o.until_at
+          AND es.starts_at BETWEEN l.first AND l.last
           AND (o.placed_at, o.id) < (e.placed_at, e.id)
     ) ELSE (
         SELECT count(*) FROM bookings_slot s
         JOIN waitlist_waitlistentry o ON o.slot_id = s.id AND o.status = 'waiting'
-        WHERE s.resource_id = e.resource_id AND s.starts_at >= e.from_at
-          AND s.starts_at < e.until_at AND s.ends_at <= e.until_at AND s.line_units IS NOT NULL
+        WHERE s.resource_id = e.resource_id AND s.line_units IS NOT NULL
+          AND s.starts_at >= GREATEST(e.from_at, l.first) AND s.starts_at <= l.last
+          AND s.starts_at < e.until_at AND s.ends_at <= e.until_at
           AND (o.placed_at, o.id) < (e.placed_at, e.id)
     ) + (
         SELECT count(*) FROM waitlist_waitlistentry o
         WHERE o.slot_id IS NULL AND o.resource_id = e.resource_id AND o.status = 'waiting'
-          AND o.from_at < e.until_at AND e.from_at < o.until_at
+          AND o.from_at < e.until_at AND GREATEST(e.from_at, %(now)s) < o.until_at
           AND (o.placed_at, o.id) < (e.placed_at, e.id)
     ) END
     FROM waitlist_waitlistentry e LEFT JOIN bookings_slot es ON es.id = e.slot_id
-    WHERE e.id = ANY(%s)
+    JOIN bookings_resource r ON r.id = e.resource_id
+    CROSS JOIN LATERAL (
+        SELECT %(now)s + make_interval(mins => r.notice_minutes) AS first,
+               %(now)s + make_interval(hours => 24 * r.horizon_days) AS last
+    ) l
+    WHERE e.id = ANY(%(entries)s)
 """
 
 
-def load_positions(rows: Sequence[WaitlistEntry]) -> None:
+def load_positions(rows: Sequence[WaitlistEntry], *, now: datetime) -> None:
     """Set ``position`` on entries that wait, counted from 1; one statement for any number.
 
     Somebody further back may be offered seats earlier, if these are too few for those before.
@@ -329,7 +351,7 @@ def load_positions(rows: Sequence[WaitlistEntry]) -> None:
     if not waiting:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_POSITIONS, [[e.pk for e in waiting]])
+        cursor.execute(_POSITIONS, {"entries": [e.pk for e in waiting], "now": now})
         found = dict(cursor.fetchall())
     for entry in waiting:
         entry.position = found[entry.pk]

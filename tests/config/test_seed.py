@@ -203,8 +203,8 @@ def check_waitlist(now) -> None:
     """A full class with a line of six, and an offer that ends within the hour."""
     slot = Slot.objects.get(resource__name="Yoga", line_units__isnull=False)
     assert slot.taken_units == slot.max_units
-    there = list(line_of(slot))
-    load_positions(there)
+    there = list(line_of(slot, now=now))
+    load_positions(there, now=now)
     assert len(there) == 6
     assert len({e.units for e in there}) >= 4
     offered = [e for e in there if e.status == "offered"]

@@ -147,7 +147,7 @@ def test_who_does_not_fit_keeps_the_place_and_the_reason_is_recorded() -> None:
     assert fresh(large).status == "waiting"
     assert large.passed_over == 1
     assert large.passed_over_reason == "Needs 2 seats; 1 came free."
-    load_positions([large])
+    load_positions([large], now=timezone.now())
     assert large.position == 1
     free(slot, 2)
     assert fresh(large).status == "offered"
@@ -346,7 +346,7 @@ def test_staff_offer_by_hand_move_and_close() -> None:
         actor=STAFF,
         now=timezone.now(),
     )
-    load_positions([first, second, third])
+    load_positions([first, second, third], now=timezone.now())
     assert [e.position for e in (second, first, third)] == [1, 2, 3]
     line.close(
         entry_id=third.pk,

@@ -88,7 +88,7 @@ LOOKS = {
     "miscounted_lines": lambda s: selectors.miscounted_lines(),
     "line_for": lambda s: selectors.line_for([s]),
     "load_positions": lambda s: selectors.load_positions(
-        list(s.waitlist_entries.filter(status="waiting"))
+        list(s.waitlist_entries.filter(status="waiting")), now=timezone.now()
     ),
 }
 

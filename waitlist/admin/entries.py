@@ -153,7 +153,7 @@ class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
     def prepare(self, request: HttpRequest, rows: Sequence[WaitlistEntry]) -> None:
         """Set what the columns say besides the row: the place in line, and whether this person
         may read how to reach the customer. One statement."""
-        selectors.load_positions(rows)
+        selectors.load_positions(rows, now=timezone.now())
         for row in rows:
             row.shows_contact = may(person(request), CONTACT, row.organization_id)  # type: ignore[attr-defined]
 

@@ -33,7 +33,7 @@ Made = tuple[str, dict[str, Any]]
 
 def whole_line(request: HttpRequest, entry: WaitlistEntry) -> Made:
     """Everybody who waits for what this one waits for, in order, with this one marked."""
-    found = list(selectors.with_parts(selectors.same_line(entry))[:MOST])
+    found = list(selectors.with_parts(selectors.same_line(entry, now=timezone.now()))[:MOST])
     mixed = any(e.slot_id != entry.slot_id or e.slot_id is None for e in found)
     return TABLE, {
         "title": _("The line for any time of %s") % entry.resource
@@ -76,7 +76,7 @@ def line_of_slot(request: HttpRequest, slot: Slot) -> Made | None:
     """Who waits for this slot, in order, with those who wait for any time."""
     if not may(person(request), VIEW, slot.organization_id):
         return None
-    found = list(selectors.with_parts(selectors.line_of(slot))[:MOST])
+    found = list(selectors.with_parts(selectors.line_of(slot, now=timezone.now()))[:MOST])
     mixed = any(e.slot_id is None for e in found)
     url = reverse("admin:waitlist_waitlistentry_changelist")
     has_line = slot.resource.takes_waitlist and slot.source != Slot.Source.FREE
@@ -101,9 +101,9 @@ def entries_of_customer(request: HttpRequest, customer: Customer) -> Made | None
             "-joined_at", "-pk"
         )[:NEWEST]
     )
-    selectors.load_positions(newest)
-    url = reverse("admin:waitlist_waitlistentry_changelist")
     now = timezone.now()
+    selectors.load_positions(newest, now=now)
+    url = reverse("admin:waitlist_waitlistentry_changelist")
     return TABLE, {
         "title": _("Waitlist"),
         "headers": [_("What for"), _("When"), _("People"), _("Place"), _("Joined"), _("Status")],
@@ -133,7 +133,7 @@ def _rows(
 ) -> list[list[Any]]:
     """A line as a table: place, who, how many, for what if that differs, and what is offered."""
     now = timezone.now()
-    selectors.load_positions(entries)
+    selectors.load_positions(entries, now=now)
     return [
         [
             getattr(entry, "position", NOTHING),

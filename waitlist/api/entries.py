@@ -41,7 +41,8 @@ class EntryView(OrganizationView):
 
     def shown(self, rows: Sequence[WaitlistEntry]) -> list[dict[str, Any]]:
         """Entries as they are answered; a page takes as many statements as one."""
-        selectors.load_positions([e for e in rows if not hasattr(e, "position")])
+        unknown = [e for e in rows if not hasattr(e, "position")]
+        selectors.load_positions(unknown, now=timezone.now())
         open_offers = [o for e in rows if (o := self._open_offer(e))]
         prices = self.prices(open_offers) if open_offers else {}
         return [representations.entry(e, prices) for e in rows]

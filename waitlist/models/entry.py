@@ -133,15 +133,3 @@ class WaitlistEntry(models.Model):
     @property
     def is_going_on(self) -> bool:
         return self.status in GOING_ON
-
-    def wants(self, slot: Slot) -> bool:
-        """Whether seats in this slot are what it waits for."""
-        if self.slot_id is not None:
-            return self.slot_id == slot.pk
-        assert self.from_at is not None
-        assert self.until_at is not None
-        return (
-            self.resource_id == slot.resource_id
-            and self.from_at <= slot.starts_at
-            and slot.ends_at <= self.until_at
-        )

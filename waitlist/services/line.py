@@ -23,7 +23,7 @@ from bookings import transitions as booking_transitions
 from bookings.errors import SlotGone
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Organization, Resource, Slot
-from waitlist import locks, notices, selectors, transitions
+from waitlist import locks, notices, planning, selectors, transitions
 from waitlist.errors import (
     AlreadyWaiting,
     NoLongerWaiting,
@@ -102,7 +102,7 @@ def join(
         else:
             entry.slot = slots[0]
         insert(entry)
-        selectors.load_positions([entry])
+        selectors.load_positions([entry], now=now)
         outbox.emit_many(notices.to_customers("waitlist.joined", [entry], position=entry.position))
         op.rows = 1
     return entry
@@ -124,7 +124,7 @@ def _lock_wanted(
     resource = booking_selectors.resources(organization.pk).filter(pk=wanted.resource_id).first()
     if resource is None:
         raise NotFound("There is no such resource.")
-    slots = locks.slots_in_window(resource, wanted.from_at, wanted.until_at)
+    slots = locks.slots_in_window(resource, max(now, wanted.from_at), wanted.until_at)
     if len(slots) > locks.MOST_SLOTS:
         raise Invalid("These are too many slots to wait for at once.", field="until")
     return resource, slots
@@ -151,7 +151,7 @@ def _check_slots(
         )
     if units > max(s.max_units for s in in_time):
         raise Invalid(f"At most {max(s.max_units for s in in_time)} people fit in.", field="units")
-    bookable = [s for s in in_time if _may_be_booked(s, now=now)]
+    bookable = [s for s in in_time if rules.may_be_booked(s, now=now)]
     if not bookable:
         rules.check_time(resource, in_time[0].starts_at, now=now)
     left = booking_selectors.availability(bookable, now=now)
@@ -160,11 +160,6 @@ def _check_slots(
             raise SeatsAvailable(
                 "There is room: book it instead of waiting for it.", slot=str(slot.pk)
             )
-
-
-def _may_be_booked(slot: Slot, *, now: datetime) -> bool:
-    """Whether customers may book it themselves as far as its time goes."""
-    return now + slot.resource.notice <= slot.starts_at <= now + slot.resource.horizon
 
 
 def _check_not_in_line(customer: Customer, wanted: uuid.UUID | Window) -> None:
@@ -405,7 +400,11 @@ def place(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        same = selectors.same_line(entry).filter(status=EntryStatus.WAITING).exclude(pk=entry.pk)
+        same = (
+            selectors.same_line(entry, now=now)
+            .filter(status=EntryStatus.WAITING)
+            .exclude(pk=entry.pk)
+        )
         others = list(same.values_list("placed_at", flat=True))
         if others:
             entry.placed_at = _between(others, position)
@@ -464,7 +463,7 @@ def offer_by_hand(
         check_not_own(entry, actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        if not entry.wants(slot):
+        if not planning.is_for(entry, slot):
             raise Invalid("This is not what they wait for.", field="slot")
         (booking,) = booking_transitions.hold_for(
             [(slot, entry.customer, entry.units, until)], now=now

@@ -134,6 +134,7 @@ def _plan(slots: Sequence[Slot], line: Sequence[Waiting], *, now: datetime) -> P
             s.max_bookings - s.taken_bookings,
             s.max_units - s.taken_units,
             s.resource.most_live_bookings,
+            rules.may_be_booked(s, now=now),
         )
         for s in slots
     ]

@@ -16,7 +16,7 @@ from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Slot
-from waitlist import locks, selectors, signals, transitions
+from waitlist import locks, planning, selectors, signals, transitions
 from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 
@@ -164,7 +164,7 @@ def _has_them(entry: WaitlistEntry, bookings: Iterable[Booking]) -> bool:
         b.customer_id == entry.customer_id
         and b.units >= entry.units
         and b.created_at >= entry.joined_at
-        and entry.wants(b.slot)
+        and planning.is_for(entry, b.slot)
         for b in bookings
     )
 
