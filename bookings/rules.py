@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from bookings import locks
 from bookings.errors import TooFarAhead, TooLate, TooManyBookings, TooManyNoShows, TooSoon
 from bookings.lifecycle import LIVE, BookingStatus
-from bookings.models import Booking, Customer, Resource, Slot
+from bookings.models import Booking, Customer, Organization, Resource, Slot
 
 
 def check_new(slots: Sequence[Slot], customer: Customer, *, now: datetime) -> None:
@@ -37,18 +37,40 @@ def check_no_shows(customer: Customer, *, now: datetime) -> None:
 
     No statement is sent where the organisation sets no limit, if it is loaded.
     """
-    limit = customer.organization.no_show_limit
-    if limit is None:
-        return
-    count = count_no_shows(customer, now=now)
-    if count >= limit:
+    count = missed_too_often([customer.pk], [customer.organization], now=now).get(customer.pk)
+    if count:
         days = customer.organization.no_show_days
         raise TooManyNoShows(
             f"{count} booking{'s were' if count > 1 else ' was'} missed within {days} days, so new"
             " ones are made by the staff: ask them.",
             no_shows=count,
-            limit=limit,
+            limit=customer.organization.no_show_limit,
         )
+
+
+def missed_too_often(
+    customer_ids: Collection[uuid.UUID], organizations: Collection[Organization], *, now: datetime
+) -> dict[uuid.UUID, int]:
+    """Those of these organisations' customers who did not come too often to book themselves, and
+    how often that was.
+
+    One statement, or none where no organisation sets a limit.
+    """
+    limits = {o.pk: o.no_show_limit for o in organizations if o.no_show_limit is not None}
+    counted = Q()
+    for organization in organizations:
+        if organization.pk in limits:
+            since = now - timedelta(days=organization.no_show_days)
+            counted |= Q(organization=organization.pk, slot__ends_at__gt=since)
+    if not counted or not customer_ids:
+        return {}
+    rows = (
+        Booking.objects.filter(counted, customer__in=customer_ids, status=BookingStatus.NO_SHOW)
+        .order_by()
+        .values_list("customer_id", "organization_id")
+        .annotate(Count("pk"))
+    )
+    return {customer: count for customer, house, count in rows if count >= limits[house]}
 
 
 def count_no_shows(customer: Customer, *, now: datetime) -> int:

@@ -95,15 +95,15 @@ def slots_in_window(resource: Resource, since: datetime, until: datetime) -> lis
 
 
 def free_slots(ids: Iterable[uuid.UUID], *, now: datetime) -> list[Slot]:
-    """Lock slots that seats came free in and that are still offered, passing over those that
-    somebody else holds.
+    """Lock slots that seats came free in and that are still offered, with their resources and
+    organisations loaded, passing over those that somebody else holds.
 
     Those that this transaction holds are among them. The others come out of the order of locks,
     so it never waits for them; and somebody may have closed one since it was found.
     """
     return list(
         Slot.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
-        .select_related("resource")
+        .select_related("resource", "organization")
         .filter(pk__in=set(ids), status=SlotStatus.OPEN, starts_at__gt=now)
         .filter(resource__is_active=True)
         .exclude(source=Slot.Source.FREE)

@@ -114,6 +114,7 @@ def plan(
     line: Sequence[Waiting],
     *,
     live: Mapping[tuple[uuid.UUID, uuid.UUID], int] | None = None,
+    barred: Mapping[uuid.UUID, str] | None = None,
 ) -> Plan:
     """Share what is free out.
 
@@ -122,6 +123,7 @@ def plan(
         line: everybody who waits for one of them, in the order of the line.
         live: how many live bookings a customer has of a resource, by (customer, resource), where
             the resource limits them.
+        barred: customers to whom nothing is offered, and why.
     """
     found = Plan()
     given: set[uuid.UUID] = set()
@@ -134,6 +136,9 @@ def plan(
             if bookings < 1 or units < 1:
                 break
             if waiting.id in given or not wants(waiting, slot):
+                continue
+            if barred and waiting.customer_id in barred:
+                before[waiting.id] = barred[waiting.customer_id]
                 continue
             key = (waiting.customer_id, slot.resource_id)
             if slot.most_per_customer is not None and had[key] >= slot.most_per_customer:

@@ -51,7 +51,7 @@ class Accept(WithPrices):
         request=None,
         responses={200: serializers.AcceptedOffer},
         extensions={
-            "x-problems": ["no_offer", "cart_full", "permission_denied"],
+            "x-problems": ["no_offer", "cart_full", "too_many_no_shows", "permission_denied"],
             "x-etag": True,
         },
     )

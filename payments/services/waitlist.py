@@ -13,6 +13,7 @@ from audit.context import Actor, audited
 from audit.errors import NotFound
 from audit.observability.operations import operation
 from audit.sql import insert
+from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.models import Customer, Organization
 from payments import locks, selectors
@@ -55,6 +56,8 @@ def accept(
     Raises:
         NoOffer: there is none, or it has run out; the seats are the next one's.
         CartFull: there are 100 items in the cart.
+        TooManyNoShows: the customer did not come too often since it was offered, and staff did not
+            offer it by hand.
         NotFound: it is not this customer's.
     """
     with (
@@ -67,6 +70,8 @@ def accept(
         cart = locks.open_cart_or_new(customer, now=now)
         entry, offer = _lock_open(entry_id, organization, now=now)
         booking = offer.booking
+        if actor.kind == "customer" and not offer.by_hand:  # else staff have made up their mind
+            rules.check_no_shows(customer, now=now)
         _say_yes(entry, offer, now=now)
         price = quote(
             booking.slot, booking.units, selectors.price_rules([booking.slot.resource_id])

@@ -735,6 +735,15 @@ def waiting_beyond_the_horizon(place, name):
     return join(place, slot)
 
 
+@provokes("too_many_no_shows", "join_waitlist")
+def waiting_after_too_many_no_shows(place, name):
+    slot, _ = place.full_slot()
+    miss_one(place)
+    answer = join(place, slot)
+    assert (answer.data["no_shows"], answer.data["limit"]) == (1, 1)
+    return answer
+
+
 @provokes("no_longer_waiting", "leave_waitlist")
 def leaving_twice(place, name):
     path, client = f"waitlist/{place.waiting().pk}/", place.as_customer()
@@ -757,6 +766,13 @@ def accepting_into_a_full_cart(place, name):
     slot = place.slot(max_bookings=carts.MOST_ITEMS)
     for _ in range(carts.MOST_ITEMS):
         f.hold(place.customer, slot)
+    return unchanged(lambda: place.as_customer().post(f"waitlist/{entry.pk}/accept/", {}))
+
+
+@provokes("too_many_no_shows", "accept_offer")
+def accepting_after_too_many_no_shows(place, name):
+    entry = place.offered()
+    miss_one(place)
     return unchanged(lambda: place.as_customer().post(f"waitlist/{entry.pk}/accept/", {}))
 
 

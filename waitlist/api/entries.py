@@ -127,6 +127,7 @@ class Entries(EntryView):
                 "slot_gone",
                 "too_soon",
                 "too_far_ahead",
+                "too_many_no_shows",
             ],
             "x-etag": True,
         },

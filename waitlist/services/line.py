@@ -73,6 +73,7 @@ def join(
         AlreadyWaiting: in this line already.
         TooManyEntries: in 50 lines already.
         TooSoon, TooFarAhead: nothing of it is in the time in which customers may book.
+        TooManyNoShows: the customer did not come too often, and nobody of the staff asks.
         Invalid: more people than would ever fit, or a window that makes no sense.
         NotFound: the organisation has no such slot or resource.
     """
@@ -87,6 +88,8 @@ def join(
         if isinstance(wanted, Window):
             locks.resource_of_window(resource)
         booking_locks.customer(customer.pk)  # one line after the other
+        if actor.kind == "customer":
+            rules.check_no_shows(customer, now=now)
         _check_slots(organization, resource, slots, units, now=now)
         _check_not_in_line(customer, wanted)
         entry = WaitlistEntry(

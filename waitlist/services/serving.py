@@ -138,7 +138,14 @@ def _plan(slots: Sequence[Slot], line: Sequence[Waiting], *, now: datetime) -> P
         )
         for s in slots
     ]
-    return planning.plan(free, line, live=live)
+    missed = rules.missed_too_often(
+        {w.customer_id for w in line}, {s.organization for s in slots}, now=now
+    )
+    barred = {
+        pk: f"Missed {count} booking{'s' if count > 1 else ''}; ask the staff."
+        for pk, count in missed.items()
+    }
+    return planning.plan(free, line, live=live, barred=barred)
 
 
 def unserved(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> Iterator[tuple[Slot, int]]:
@@ -148,7 +155,7 @@ def unserved(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> Iterator[tuple[
         slots = list(
             Slot.objects.filter(pk__in=some, resource__is_active=True)
             .order_by("pk")
-            .select_related("resource")
+            .select_related("resource", "organization")
         )
         policies = selectors.policies_of(s.organization_id for s in slots)
         slots = [
