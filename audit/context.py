@@ -38,6 +38,10 @@ class Actor:
         """A task or a command: ``label`` names it."""
         return cls("system", None, label)
 
+    def is_user(self, user_id: uuid.UUID | None) -> bool:
+        """Whether it is this person who acts: what is theirs is not theirs to decide as staff."""
+        return user_id is not None and self.id == user_id
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

@@ -100,6 +100,27 @@ def is_for(wish: Wish, slot: Time) -> bool:
     )
 
 
+def rivals(one: Wish, other: Wish, *, slots: Mapping[uuid.UUID, Time]) -> bool:
+    """Whether two wait for something that both could get.
+
+    Args:
+        slots: those that one of them waits for.
+    """
+    if one.slot_id is not None:
+        return is_for(other, slots[one.slot_id])
+    if other.slot_id is not None:
+        return is_for(one, slots[other.slot_id])
+    assert one.from_at is not None
+    assert one.until_at is not None
+    assert other.from_at is not None
+    assert other.until_at is not None
+    return (
+        one.resource_id == other.resource_id
+        and one.from_at < other.until_at
+        and other.from_at < one.until_at
+    )
+
+
 def wants(waiting: Waiting, free: Free) -> bool:
     """Whether what is free may be offered to somebody.
 

@@ -101,6 +101,103 @@ def test_nobody_moves_or_offers_to_themselves() -> None:
     assert (made.by_hand, made.offered_by) == (True, "Desk")
 
 
+def close(entry: WaitlistEntry, *, actor: Actor) -> WaitlistEntry:
+    return line.close(
+        entry_id=entry.pk,
+        organization_id=entry.organization_id,
+        reason="They called.",
+        actor=actor,
+        now=timezone.now(),
+    )
+
+
+def decline_for(entry: WaitlistEntry, *, actor: Actor) -> WaitlistEntry:
+    return line.decline(
+        entry_id=entry.pk,
+        organization_id=entry.organization_id,
+        actor=actor,
+        now=timezone.now(),
+    )
+
+
+LINES = ["slot, slot", "slot, window", "window, slot", "window, window"]
+
+
+def in_one_line(which: str) -> tuple[WaitlistEntry, WaitlistEntry, Actor]:
+    """Somebody, and behind them somebody who works here and acts as staff."""
+    slot, _ = full_slot(seats=2)
+    theirs, own = (
+        join(slot if what == "slot" else window(slot.resource)) for what in which.split(", ")
+    )
+    return theirs, own, Actor("staff", own.customer.user_id, "Who waits and works here")
+
+
+@pytest.mark.parametrize("which", LINES)
+def test_nobody_changes_a_line_in_which_they_wait_themselves(which: str) -> None:
+    theirs, own, myself = in_one_line(which)
+    slot = Slot.objects.get()
+
+    for call in (
+        lambda: place(theirs, 2, actor=myself),
+        lambda: close(theirs, actor=myself),
+        lambda: close(own, actor=myself),
+        lambda: close_many(theirs, actor=myself),
+        lambda: close_many(theirs, own, actor=myself),
+    ):
+        with refusal(Forbidden, "Ask a colleague"):
+            call()
+    Slot.objects.filter(pk=slot.pk).update(max_bookings=9, max_units=9)
+    with refusal(Forbidden, "you are in this line yourself"):
+        line.offer_by_hand(
+            entry_id=theirs.pk,
+            organization_id=theirs.organization_id,
+            slot_id=slot.pk,
+            reason="They called.",
+            actor=myself,
+            now=timezone.now(),
+        )
+
+    colleague = User.objects.create_user("desk@example.com", password=None, name="Desk")
+    assert close(theirs, actor=Actor("staff", colleague.pk, "Desk")).status == "closed"
+
+
+@pytest.mark.parametrize("which", LINES)
+def test_nobody_declines_for_others_in_a_line_in_which_they_wait_themselves(which: str) -> None:
+    theirs, own, myself = in_one_line(which)
+    free(Slot.objects.get())
+    assert (fresh(theirs).status, fresh(own).status) == ("offered", "waiting")
+
+    with refusal(Forbidden, "Ask a colleague"):
+        decline_for(theirs, actor=myself)
+
+    customer = Actor("customer", theirs.customer.user_id, theirs.customer.name)
+    decline_for(theirs, actor=customer)
+    assert fresh(own).status == "offered"
+
+
+def test_who_works_here_and_waits_changes_other_lines_and_leaves_their_own() -> None:
+    theirs, own, myself = in_one_line("slot, slot")
+    elsewhere, _ = full_slot(theirs.resource, starts_at=soon(80))
+    other, behind = join(elsewhere), join(elsewhere)
+
+    place(behind, 1, actor=myself)
+    close(other, actor=myself)
+    leave(own)
+    close(theirs, actor=myself)
+
+    assert [fresh(e).status for e in (other, theirs)] == ["closed", "closed"]
+    assert_consistent()
+
+
+def test_an_actor_is_nobody_s_account_by_chance() -> None:
+    """Customers without an account and actors without one are not each other."""
+    user = User.objects.create_user("desk@example.com", password=None, name="Desk")
+    assert Actor("staff", user.pk, "Desk").is_user(user.pk)
+    assert not Actor("staff", user.pk, "Desk").is_user(None)
+    assert not STAFF.is_user(None)
+    assert not STAFF.is_user(user.pk)
+
+
 def test_there_is_no_place_before_the_first() -> None:
     slot, _ = full_slot()
 
@@ -115,12 +212,14 @@ def priced() -> Resource:
     return resource
 
 
-def close_many(*entries: WaitlistEntry, reason: str = "The trainer is ill.") -> int:
+def close_many(
+    *entries: WaitlistEntry, reason: str = "The trainer is ill.", actor: Actor = STAFF
+) -> int:
     found = line.close_many(
         entry_ids=[e.pk for e in entries],
         organization_id=entries[0].organization_id,
         reason=reason,
-        actor=STAFF,
+        actor=actor,
         now=timezone.now(),
     )
     return len(found)

@@ -261,10 +261,11 @@ def decline(
     actor: Actor,
     now: datetime,
 ) -> WaitlistEntry:
-    """Decline an offer; the seats go to the next in line at once.
+    """Decline an offer, also for who calls; the seats go to the next in line at once.
 
     Raises:
         NoOffer: there is none, or not any more.
+        Forbidden: staff decline for somebody, and are in this line as well.
         NotFound: the organisation has no such entry.
     """
     return _end(
@@ -280,6 +281,7 @@ def close(
     Raises:
         NoLongerWaiting: it is not in line any more.
         Invalid: no reason.
+        Forbidden: the actor is in this line as well.
         NotFound: the organisation has no such entry.
     """
     check_reason(reason)
@@ -302,6 +304,7 @@ def close_many(
 
     Raises:
         Invalid: no reason.
+        Forbidden: the actor is in line for the same as one of them; nobody is closed.
     """
     check_reason(reason)
     with (
@@ -312,6 +315,7 @@ def close_many(
         found = lock_entries(entry_ids, organization_id=organization_id)
         found = [(e, o) for e, o in found if e.status in IN_LINE]
         entries = [e for e, _ in found]
+        check_no_rival(entries, actor)
         offers = [o for _, o in found if o is not None]
         transitions.answer(offers, "withdraw", now=now)
         transitions.end(entries, "close", now=now, reason=reason)
@@ -349,6 +353,7 @@ def _end(
             check_open(offer, now=now)
         elif entry.status not in IN_LINE:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
+        check_no_rival([entry], actor)
         if offer is not None:
             transitions.answer([offer], "withdraw" if tell else "decline", now=now)
         transitions.end([entry], move, now=now, reason=reason, tell=tell)
@@ -388,7 +393,7 @@ def place(
     Raises:
         NoLongerWaiting: it does not wait.
         Invalid: no reason, or no such position.
-        Forbidden: it is the actor's own place.
+        Forbidden: it is the actor's own place, or one before or behind it.
         NotFound: the organisation has no such entry.
     """
     check_reason(reason, words="Say why: it stays in the history.")
@@ -400,7 +405,7 @@ def place(
         audited(actor, reason=reason),
     ):
         entry, _ = lock_entry(entry_id, organization_id=organization_id)
-        check_not_own(entry, actor)
+        check_no_rival([entry], actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
         same = (
@@ -446,7 +451,7 @@ def offer_by_hand(
         SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
         NoWaitlist: so shortly before the start that nobody could answer.
         Invalid: no reason, or a slot it does not wait for.
-        Forbidden: it is the actor's own place.
+        Forbidden: it is the actor's own place, or one before or behind it.
         NotFound: the organisation has no such entry or slot.
     """
     check_reason(reason, words="Say why: it stays in the history.")
@@ -463,7 +468,7 @@ def offer_by_hand(
         booking_transitions.check_seats(slot, units, now=now)
         booking_transitions.claim(slot, now=now)
         entry = locks.entry(entry_id, organization_id=organization_id)
-        check_not_own(entry, actor)
+        check_no_rival([entry], actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
         if not planning.is_for(entry, slot):
@@ -479,9 +484,20 @@ def offer_by_hand(
 
 
 def check_not_own(entry: WaitlistEntry, actor: Actor) -> None:
-    """Raise Forbidden if staff would put themselves before others."""
-    if actor.id is not None and entry.customer.user_id == actor.id:
+    """Raise Forbidden if staff would decide on their own place or offer."""
+    if actor.is_user(entry.customer.user_id):
         raise Forbidden("Ask a colleague: nobody changes the line for themselves.")
+
+
+def check_no_rival(entries: Sequence[WaitlistEntry], actor: Actor) -> None:
+    """Raise Forbidden if staff would change a line, of locked entries, in which they wait
+    themselves: who goes, or gets another place, decides on theirs."""
+    if actor.kind != "staff" or actor.id is None or not entries:
+        return
+    for entry in entries:
+        check_not_own(entry, actor)
+    if selectors.own_rivals(entries, actor.id):
+        raise Forbidden("Ask a colleague: you are in this line yourself.")
 
 
 def _slot_of(
