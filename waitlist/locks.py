@@ -16,8 +16,8 @@ from django.db.models import Q
 from audit.errors import NotFound
 from bookings import locks as booking_locks
 from bookings.lifecycle import SlotStatus
-from bookings.models import Resource, Slot
-from waitlist.lifecycle import EntryStatus
+from bookings.models import Booking, Resource, Slot
+from waitlist.lifecycle import EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
 
 MOST_SLOTS = 5_000  # that one entry can wait for
@@ -74,6 +74,24 @@ def slots_of_entries(ids: Iterable[uuid.UUID], *, organization_id: uuid.UUID) ->
         .order_by()
     )
     return booking_locks.slots({pk for row in found for pk in row if pk is not None})
+
+
+def slots_and_bookings_of_entries(
+    ids: Iterable[uuid.UUID], *, organization_id: uuid.UUID
+) -> tuple[set[uuid.UUID], dict[uuid.UUID, Booking]]:
+    """Lock what ``slots_of_entries`` does, and the bookings of open offers; which they are.
+
+    Somebody may have offered something else while this waited for the slots.
+    """
+    found = list(
+        WaitlistEntry.objects.filter(pk__in=set(ids), organization_id=organization_id)
+        .values_list("slot_id", "offers__booking__slot_id", "offers__booking_id", "offers__status")
+        .order_by()
+    )
+    slots = booking_locks.slots({pk for row in found for pk in row[:2] if pk is not None})
+    offered = {row[2] for row in found if row[3] == OfferStatus.OPEN}
+    bookings = booking_locks.bookings(offered) if offered else []
+    return {s.pk for s in slots}, {b.pk: b for b in bookings}
 
 
 def slots_in_window(resource: Resource, since: datetime, until: datetime) -> list[Slot]:

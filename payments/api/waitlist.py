@@ -83,6 +83,7 @@ class Accept(WithPrices):
 
     def _became(self, done: waitlist.Accepted) -> dict[str, object]:
         if done.transaction is None:
+            assert done.item is not None
             return {"item": representations.item(done.item, done.quote), "transaction": None}
         items = selectors.items_of(done.transaction)
         made = representations.transaction(

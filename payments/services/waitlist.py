@@ -34,7 +34,7 @@ class Accepted:
     """What became of an accepted offer: an item of the cart, or an order where nothing is due."""
 
     entry: WaitlistEntry
-    item: CartItem
+    item: CartItem | None
     quote: Quote
     transaction: CartTransaction | None
 
@@ -65,10 +65,11 @@ def accept(
         transaction.atomic(savepoint=False),
         audited(actor, reason="accepted the offer"),
     ):
-        if not WaitlistEntry.objects.filter(pk=entry_id, customer=customer).exists():
-            raise NotFound("There is no such entry in the waitlist.")
         cart = locks.open_cart_or_new(customer, now=now)
-        entry, offer = _lock_open(entry_id, organization, now=now)
+        entry, found = line.lock_entry(entry_id, organization_id=organization.pk)
+        if entry.customer_id != customer.pk:
+            raise NotFound("There is no such entry in the waitlist.")
+        offer = line.check_open(found, now=now)
         booking = offer.booking
         if actor.kind == "customer" and not offer.by_hand:  # else staff have made up their mind
             rules.check_no_shows(customer, now=now)
@@ -81,8 +82,9 @@ def accept(
             made = checkout.order_of(
                 organization, customer, [booking], method=PaymentMethod.FREE, note="", now=now
             )
+            # What is confirmed has fulfilled it.
             entry.refresh_from_db(fields=["status", "version", "ended_at"])
-            return Accepted(entry, CartItem.objects.get(booking=booking), price, made)
+            return Accepted(entry, None, price, made)
         if selectors.count_items(cart) >= MOST_ITEMS:
             raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
         least = min(now + timedelta(minutes=organization.hold_minutes), booking.slot.starts_at)
@@ -125,7 +127,8 @@ def accept_for(
         transaction.atomic(savepoint=False),
         audited(actor, reason="accepted for the customer"),
     ):
-        entry, offer = _lock_open(entry_id, organization, now=now)
+        entry, found = line.lock_entry(entry_id, organization_id=organization.pk)
+        offer = line.check_open(found, now=now)
         line.check_not_own(entry, actor)
         _say_yes(entry, offer, now=now)
         made = checkout.order_of(
@@ -140,13 +143,6 @@ def accept_for(
         )
         op.rows = 4
     return made
-
-
-def _lock_open(
-    entry_id: uuid.UUID, organization: Organization, *, now: datetime
-) -> tuple[WaitlistEntry, Offer]:
-    entry, found = line.lock_entry(entry_id, organization_id=organization.pk)
-    return entry, line.check_open(found, now=now)
 
 
 def _say_yes(entry: WaitlistEntry, offer: Offer, *, now: datetime) -> None:

@@ -27,6 +27,7 @@ from payments.services import expiry, reschedule
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.corruption import fix
+from tests.faults import limited, other_session
 from tests.invariants import assert_consistent, problems
 from tests.waitlist.line import (
     STAFF,
@@ -788,6 +789,76 @@ def test_what_is_offered_to_a_customer_while_another_booking_of_theirs_is_approv
     assert fix("waitlist.settled") == {str(entry.pk): "fixed"}
     assert statuses(accepted, entry) == ["fulfilled", "settled"]
     assert_consistent()
+
+
+def two_offers(**second: Any) -> tuple[WaitlistEntry, WaitlistEntry, Any, Any]:
+    """Somebody with an order of what they were offered, and offered seats in another slot as well;
+    with how to approve the order."""
+    resource = priced()
+    one, _ = full_slot(resource)
+    other, _ = full_slot(resource, seats=2, starts_at=f.soon(30))
+    person = somebody(resource)
+    accepted, entry = join(one, person), join(window(resource), person, **second)
+    free(one)
+    accept(accepted)
+    order = f.check_out(person, method="pay_on_arrival")
+    free(other, entry.units)
+    assert statuses(accepted, entry) == ["accepted", "offered"]
+    reviewer = f.MembershipFactory(organization=order.organization, role="reviewer")
+    return accepted, entry, lambda: f.approve(order, reviewer), other
+
+
+def test_an_approval_does_not_wait_for_who_accepts_what_it_does_not_settle():
+    """A party of two is not settled by one seat; that it may not be is known before it is locked."""
+    accepted, entry, approve, _ = two_offers(units=2)
+    seen: list[str] = []
+
+    def approving() -> None:
+        approve()
+        seen.extend(statuses(accepted, entry))  # while the other one still stands there
+
+    outcomes = interleave(
+        lambda: accept(entry), after=(booking_locks, "bookings"), second=approving
+    )
+
+    assert not lost(outcomes), outcomes
+    assert seen == ["fulfilled", "offered"]
+    assert statuses(accepted, entry) == ["fulfilled", "accepted"]
+    assert_consistent()
+
+
+@pytest.mark.parametrize("held", ["slot", "booking"])
+def test_an_approval_waits_for_nobody_who_holds_what_was_offered_to_the_same_customer(held):
+    accepted, entry, approve, other = two_offers()
+    booking = offer_of(entry).booking
+    table, pk = ("bookings_slot", other.pk) if held == "slot" else ("bookings_booking", booking.pk)
+
+    with other_session(autocommit=False) as session, limited("lock_timeout", 2000):
+        session.execute(f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [pk])
+        approve()
+
+    # It is passed over, whole, and found later.
+    booking.refresh_from_db()
+    assert (*statuses(accepted, entry), booking.status) == ("fulfilled", "offered", "held")
+    assert set(problems()) == {"waitlist.settled"}
+    assert fix("waitlist.settled") == {str(entry.pk): "fixed"}
+    assert statuses(accepted, entry) == ["fulfilled", "settled"]
+    assert_consistent()
+
+
+def test_control_an_approval_that_would_wait_for_the_booking_would_not_come_through():
+    _, entry, approve, _ = two_offers()
+
+    held = offer_of(entry).booking_id
+
+    with (
+        mock.patch.object(booking_locks, "bookings_nobody_holds", booking_locks.bookings),
+        other_session(autocommit=False) as session,
+        limited("lock_timeout", 500),
+    ):
+        session.execute("SELECT 1 FROM bookings_booking WHERE id = %s FOR UPDATE", [held])
+        with pytest.raises(OperationalError, match="lock timeout"):
+            approve()
 
 
 def test_an_order_of_an_accepted_offer_that_is_moved_still_ends_its_entry():

@@ -206,9 +206,7 @@ def lock_entries(
     one statement; those it has not are left out."""
     while True:  # until nobody offered anything while we waited
         point = transaction.savepoint()
-        slots = {s.pk for s in locks.slots_of_entries(ids, organization_id=organization_id)}
-        before = _open_offers(ids)
-        bookings = {b.pk: b for b in booking_locks.bookings([o.booking_id for o in before])}
+        slots, bookings = locks.slots_and_bookings_of_entries(ids, organization_id=organization_id)
         entries = locks.entries_where(Q(pk__in=set(ids), organization_id=organization_id))
         offers = {o.entry_id: o for o in _open_offers([e.pk for e in entries])}
         if all(

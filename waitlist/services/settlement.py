@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
-
-from django.db.models import Q
 
 from audit.languages import our_reason
 from audit.sql import prepared_cursor
@@ -47,15 +45,17 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
         if c.offered or ((c.same_customer or c.slot_id in over) and c.slot_id in (None, *ours))
     ]
     entries = [e for e in locks.entries(c.entry_id for c in mine) if e.status in GOING_ON]
-    held = list(
+    offers = list(
         Offer.objects.filter(
             entry__in=[e.pk for e in entries],
             status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED],
-            booking__status=BookingStatus.HELD,
-        ).select_related("booking")
+        )
+        .select_related("booking")
+        .order_by()
     )
+    held = [o for o in offers if o.booking.status == BookingStatus.HELD]
     out_of_reach = {o.entry_id for o in held if o.booking_id not in locked}
-    got = _fulfilled(entries, bookings)
+    got = _fulfilled(entries, offers, bookings)
     entries = [e for e in entries if e.slot_id is None or e.slot_id in ours]
     otherwise = [
         e for e in entries if e not in got and e.pk not in out_of_reach and _has_them(e, bookings)
@@ -67,14 +67,18 @@ def settle(bookings: Sequence[Booking], *, now: datetime) -> None:
     ]
     transitions.move(got, "fulfil", now=now, reason=GOT_IT)
     transitions.end(waiting, "settle", now=now, reason=FULL)
-    _end_otherwise(otherwise, held, now=now)
+    _end_otherwise(otherwise, held, locked, now=now)
 
 
 def _lock_what_is_held(
     concerned: Sequence[Concerned], slot_ids: set[uuid.UUID]
-) -> tuple[set[uuid.UUID], set[uuid.UUID]]:
-    """Lock slots and bookings that entries which may be settled have to do with, as far as nobody
-    else holds the slots; which they are."""
+) -> tuple[set[uuid.UUID], dict[uuid.UUID, Booking]]:
+    """Lock slots and held bookings that entries which may be settled have to do with, as far as
+    nobody else holds them; which they are.
+
+    They come out of the order of locks, after the bookings and the order that are approved, so
+    nobody is waited for.
+    """
     held = list(
         Offer.objects.filter(
             entry__in=[c.entry_id for c in concerned if c.offered or c.same_customer],
@@ -84,19 +88,23 @@ def _lock_what_is_held(
     )
     ours = set(booking_locks.slots_nobody_holds(slot_ids | {slot_id for _, slot_id in held}))
     within = [pk for pk, slot_id in held if slot_id in ours]
-    return ours, {b.pk for b in booking_locks.bookings(within)} if within else set()
+    bookings = booking_locks.bookings_nobody_holds(within) if within else []
+    held_here = [b for b in bookings if b.status == BookingStatus.HELD and b.slot_id in ours]
+    return ours, {b.pk: b for b in held_here}
 
 
 def _end_otherwise(
-    entries: Sequence[WaitlistEntry], held: Sequence[Offer], *, now: datetime
+    entries: Sequence[WaitlistEntry],
+    held: Sequence[Offer],
+    locked: Mapping[uuid.UUID, Booking],
+    *,
+    now: datetime,
 ) -> None:
     ids = {e.pk for e in entries}
     offers = [o for o in held if o.entry_id in ids]
     transitions.answer([o for o in offers if o.status == OfferStatus.OPEN], "withdraw", now=now)
     transitions.move(entries, "settle", now=now, reason=OTHERWISE)
-    gone = booking_locks.bookings_where(
-        Q(pk__in=[o.booking_id for o in offers], status=BookingStatus.HELD)
-    )
+    gone = [locked[pk] for pk in sorted({o.booking_id for o in offers})]
     if gone:
         booking_transitions.cancel(gone, now=now, reason=OTHERWISE, tell=False)
         signals.entries_settled.send(WaitlistEntry, bookings=gone, now=now)
@@ -147,15 +155,13 @@ def _concerned(bookings: Sequence[Booking]) -> list[Concerned]:
 
 
 def _fulfilled(
-    entries: Sequence[WaitlistEntry], bookings: Sequence[Booking]
+    entries: Sequence[WaitlistEntry], offers: Sequence[Offer], bookings: Sequence[Booking]
 ) -> list[WaitlistEntry]:
-    accepted = {e.pk: e for e in entries if e.status == EntryStatus.ACCEPTED}
-    if not accepted:
-        return []
-    rows = Offer.objects.filter(
-        entry__in=accepted, status=OfferStatus.ACCEPTED, booking__in=[b.pk for b in bookings]
-    )
-    return [accepted[pk] for pk in set(rows.values_list("entry_id", flat=True))]
+    ids = {b.pk for b in bookings}
+    theirs = {
+        o.entry_id for o in offers if o.status == OfferStatus.ACCEPTED and o.booking_id in ids
+    }
+    return [e for e in entries if e.status == EntryStatus.ACCEPTED and e.pk in theirs]
 
 
 def _has_them(entry: WaitlistEntry, bookings: Iterable[Booking]) -> bool:
