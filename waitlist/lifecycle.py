@@ -30,6 +30,7 @@ E, Of = EntryStatus, OfferStatus
 
 IN_LINE = (E.WAITING, E.OFFERED)  # one of these at a time for a customer and a target
 GOING_ON = (*IN_LINE, E.ACCEPTED)
+GOING_ON_SQL = ", ".join(f"'{status.value}'" for status in GOING_ON)  # the inside of an IN (…)
 
 ENTRY = Lifecycle(
     "waitlist entry",

@@ -17,7 +17,7 @@ from audit.errors import NotFound
 from bookings import locks as booking_locks
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Resource, Slot
-from waitlist.lifecycle import EntryStatus, OfferStatus
+from waitlist.lifecycle import GOING_ON_SQL, EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
 
 MOST_SLOTS = 5_000  # that one entry can wait for
@@ -136,16 +136,16 @@ def resource_of_window(resource: Resource) -> None:
     Resource.objects.select_for_update(no_key=True).only("pk").get(pk=resource.pk)
 
 
-_RECOUNT = """
+_RECOUNT = f"""
     UPDATE bookings_resource r SET line = n.entries
     FROM (
         SELECT r.id, count(e.id)::int AS entries FROM bookings_resource r
         LEFT JOIN waitlist_waitlistentry e ON e.resource_id = r.id AND e.slot_id IS NULL
-             AND e.status IN ('waiting', 'offered', 'accepted')
+             AND e.status IN ({GOING_ON_SQL})
         WHERE r.id = ANY(%s) GROUP BY r.id
     ) n
     WHERE n.id = r.id AND r.line <> n.entries
-"""
+"""  # noqa: S608  our own statuses
 _RECOUNT_SLOT = """
     UPDATE bookings_slot s SET line_units = n.units, waited_for = s.waited_for OR n.waited_for
     FROM (

@@ -17,7 +17,7 @@ from typing import Any
 
 import pgtrigger
 
-_GOING_ON = "'waiting', 'offered', 'accepted'"
+from waitlist.lifecycle import GOING_ON_SQL
 
 
 def _gates(old: bool, new: bool) -> str:
@@ -31,7 +31,7 @@ def _gates(old: bool, new: bool) -> str:
         slots = f"SELECT slot_id FROM {'new_rows' if new else 'old_rows'}"
     counted = " UNION ALL ".join(
         f"SELECT resource_id, {sign} AS n FROM {name}"
-        f" WHERE slot_id IS NULL AND status IN ({_GOING_ON})"
+        f" WHERE slot_id IS NULL AND status IN ({GOING_ON_SQL})"
         for name, sign, there in (("old_rows", -1, old), ("new_rows", 1, new))
         if there
     )

@@ -827,10 +827,13 @@ def test_an_approval_does_not_wait_for_who_accepts_what_it_does_not_settle():
     assert_consistent()
 
 
+@pytest.mark.parametrize("status", ["offered", "accepted"])
 @pytest.mark.parametrize("held", ["slot", "booking"])
-def test_an_approval_waits_for_nobody_who_holds_what_was_offered_to_the_same_customer(held):
+def test_an_approval_waits_for_nobody_who_holds_what_was_offered_to_the_same_customer(held, status):
     accepted, entry, approve, other = two_offers()
     booking = offer_of(entry).booking
+    if status == "accepted":
+        accept(entry)
     table, pk = ("bookings_slot", other.pk) if held == "slot" else ("bookings_booking", booking.pk)
 
     with other_session(autocommit=False) as session, limited("lock_timeout", 2000):
@@ -839,10 +842,11 @@ def test_an_approval_waits_for_nobody_who_holds_what_was_offered_to_the_same_cus
 
     # It is passed over, whole, and found later.
     booking.refresh_from_db()
-    assert (*statuses(accepted, entry), booking.status) == ("fulfilled", "offered", "held")
+    assert (*statuses(accepted, entry), booking.status) == ("fulfilled", status, "held")
     assert set(problems()) == {"waitlist.settled"}
     assert fix("waitlist.settled") == {str(entry.pk): "fixed"}
     assert statuses(accepted, entry) == ["fulfilled", "settled"]
+    assert not CartItem.objects.filter(booking=booking, status="in_cart").exists()
     assert_consistent()
 
 

@@ -12,10 +12,10 @@ from audit.consistency.registry import FixResult, Problem, Scope, check, fix, ro
 from audit.context import Actor
 from bookings import locks as booking_locks
 from bookings.consistency.parts import literals, mine, params
-from bookings.lifecycle import ADMITTED, LIVE
+from bookings.lifecycle import ADMITTED, LIVE, BookingStatus
 from bookings.models import Booking
 from waitlist import locks, selectors, transitions
-from waitlist.lifecycle import IN_LINE, EntryStatus
+from waitlist.lifecycle import GOING_ON, GOING_ON_SQL, EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
 from waitlist.services import serving, settlement
 from waitlist.services.sweeps import OVER
@@ -78,20 +78,29 @@ _GOT = (
     " AND b.created_at >= e.joined_at AND b.units >= e.units"
 )
 
+# What is accepted and ordered is decided with its order.
+_UNDECIDED = f"""
+    e.status IN ({GOING_ON_SQL}) AND (e.status <> '{EntryStatus.ACCEPTED}' OR EXISTS (
+        SELECT 1 FROM waitlist_offer o JOIN bookings_booking h ON h.id = o.booking_id
+        WHERE o.entry_id = e.id AND o.status = '{OfferStatus.ACCEPTED}'
+          AND h.status = '{BookingStatus.HELD}'
+    ))
+"""  # noqa: S608
+
 # Whoever got seats they waited for in another way, and lines that the last approval should have
 # closed: everything in the slot is approved, and either that is enough or it was too late for
 # customers to cancel already. What time alone has settled since stays until the start.
 _SETTLED = f"""
     SELECT e.id::text, e.organization_id, b.id::text AS booking_id, 'got' AS why
     FROM waitlist_waitlistentry e JOIN bookings_booking b ON b.slot_id = e.slot_id AND {_GOT}
-    WHERE e.status IN ({literals(IN_LINE)}) AND {mine("e.organization_id")}
+    WHERE {_UNDECIDED} AND {mine("e.organization_id")}
     UNION ALL
     SELECT e.id::text, e.organization_id, b.id::text, 'got'
     FROM waitlist_waitlistentry e
     JOIN bookings_slot s ON s.resource_id = e.resource_id AND s.starts_at >= e.from_at
          AND s.starts_at < e.until_at AND s.ends_at <= e.until_at
     JOIN bookings_booking b ON b.slot_id = s.id AND {_GOT}
-    WHERE e.status IN ({literals(IN_LINE)}) AND e.slot_id IS NULL AND {mine("e.organization_id")}
+    WHERE {_UNDECIDED} AND e.slot_id IS NULL AND {mine("e.organization_id")}
     UNION ALL
     SELECT e.id::text, e.organization_id, l.booking_id, 'full'
     FROM bookings_slot s
@@ -150,7 +159,7 @@ def fix_settled(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     booking_locks.slots({s for row in slots for s in row if s} | set(of_booking))
     bookings = [b for b in booking_locks.bookings([booking_id]) if b.status in ADMITTED]
     settlement.settle(bookings, now=now)
-    still = WaitlistEntry.objects.filter(pk=pk, status__in=IN_LINE).exists()
+    still = WaitlistEntry.objects.filter(pk=pk, status__in=GOING_ON).exists()
     if still:
         return FixResult.needs_review("Under lock it still had something to wait for.")
     return FixResult.fixed("It is settled.")

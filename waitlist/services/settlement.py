@@ -15,7 +15,7 @@ from bookings import transitions as booking_transitions
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Slot
 from waitlist import locks, planning, selectors, signals, transitions
-from waitlist.lifecycle import GOING_ON, EntryStatus, OfferStatus
+from waitlist.lifecycle import GOING_ON, GOING_ON_SQL, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
 
 GOT_IT = our_reason("The booking was approved.")
@@ -110,8 +110,6 @@ def _end_otherwise(
         signals.entries_settled.send(WaitlistEntry, bookings=gone, now=now)
 
 
-_ALIVE = ", ".join(f"'{s}'" for s in GOING_ON)
-
 _CONCERNED = f"""
     SELECT e.id, e.slot_id, bool_or(offered), e.customer_id = ANY(%(customers)s)
     FROM (
@@ -119,13 +117,13 @@ _CONCERNED = f"""
         WHERE o.booking_id = ANY(%(bookings)s)
         UNION ALL
         SELECT id, FALSE FROM waitlist_waitlistentry
-        WHERE slot_id = ANY(%(slots)s) AND status IN ({_ALIVE})
+        WHERE slot_id = ANY(%(slots)s) AND status IN ({GOING_ON_SQL})
         UNION ALL
         SELECT id, FALSE FROM waitlist_waitlistentry
         WHERE slot_id IS NULL AND resource_id = ANY(%(resources)s)
-          AND customer_id = ANY(%(customers)s) AND status IN ({_ALIVE})
+          AND customer_id = ANY(%(customers)s) AND status IN ({GOING_ON_SQL})
     ) x JOIN waitlist_waitlistentry e ON e.id = x.id
-    WHERE e.status IN ({_ALIVE})
+    WHERE e.status IN ({GOING_ON_SQL})
     GROUP BY e.id
 """  # noqa: S608  our own statuses
 
