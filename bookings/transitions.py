@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -132,11 +132,12 @@ def hold_many(
         except SlotGone as error:
             refused[slot.pk] = error
     serve_lines([s for s in slots if s.pk not in refused], now=now)
-    if full := [s for s in slots if s.pk not in refused and not s.has_room(units)]:
+    full = [s for s in slots if s.pk not in refused and not s.has_room(units)]
+    if full:
         make_room(full, now=now)
-    for slot in full:
-        if not slot.has_room(units):
-            refused[slot.pk] = _full(slot, units)
+    full = [s for s in full if not s.has_room(units)]
+    lines = open_lines(full, now=now)
+    refused |= {s.pk: _full(s, units, waitlist=s.pk in lines) for s in full}
     refused |= claim_many([s for s in slots if s.pk not in refused], now=now)
     bookings = [
         Booking(
@@ -212,7 +213,7 @@ def check_seats(slot: Slot, units: int, *, now: datetime) -> None:
     if units <= slot.max_units and not slot.has_room(units):
         make_room([slot], now=now)
     if not slot.has_room(units):
-        raise _full(slot, units)
+        raise _full(slot, units, waitlist=bool(open_lines([slot], now=now)))
 
 
 def keep_in_line(old: Slot, slot: Slot) -> None:
@@ -228,7 +229,25 @@ def takes_line(slot: Slot) -> bool:
     return bool(slot.resource.takes_waitlist and slot.source != Slot.Source.FREE)
 
 
-def _full(slot: Slot, units: int) -> SlotFull:
+_lines_open: list[Callable[[Sequence[Slot], datetime], set[uuid.UUID]]] = []
+
+
+def lines_open_where(condition: Callable[[Sequence[Slot], datetime], set[uuid.UUID]]) -> None:
+    """Let an app above say in which slots, at a moment, it is not too late to get in line."""
+    if condition not in _lines_open:
+        _lines_open.append(condition)
+
+
+def open_lines(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
+    """In which of these slots customers can get in line now."""
+    found = [s for s in slots if takes_line(s)]
+    for condition in _lines_open if found else ():
+        there = condition(found, now)
+        found = [s for s in found if s.pk in there]
+    return {s.pk for s in found}
+
+
+def _full(slot: Slot, units: int, *, waitlist: bool) -> SlotFull:
     if units > slot.max_units:
         return SlotFull(f"This slot takes {slot.max_units} at most.", waitlist=False)
     free = max(0, slot.max_units - slot.taken_units)
@@ -237,7 +256,7 @@ def _full(slot: Slot, units: int) -> SlotFull:
     return SlotFull(
         "This slot is full." if not free else f"Only {free} left in this slot.",
         available_units=free,
-        waitlist=takes_line(slot),
+        waitlist=waitlist,
     )
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from audit.models import OutboxEvent
+from bookings import locks as booking_locks
+from bookings import transitions as booking_transitions
 from bookings.errors import SlotFull, SlotGone
 from bookings.models import Booking
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from payments.models import CartItem
+from tests.api.test_statements import counted
 from tests.factories import (
     SYSTEM,
     PriceFactory,
@@ -92,6 +96,45 @@ def test_a_full_slot_says_that_there_is_a_waitlist() -> None:
     with refusal(SlotFull) as caught:
         hold(somebody(slot), slot)
     assert caught.value.extra["waitlist"] is True
+
+
+@pytest.mark.parametrize(("minutes", "waitlist"), [(70, True), (69, False), (1, False)])
+def test_a_full_slot_offers_a_waitlist_as_long_as_one_can_join(minutes, waitlist) -> None:
+    """Offers end an hour before the start, and take ten minutes to answer."""
+    slot, _ = full_slot()
+    late = slot.starts_at - timedelta(minutes=minutes)
+
+    with refusal(SlotFull) as caught:
+        hold(somebody(slot), slot, now=late)
+
+    assert caught.value.extra["waitlist"] is waitlist
+    if waitlist:
+        assert join(slot, now=late).position == 1
+    else:
+        with refusal(NoWaitlist):
+            join(slot, now=late)
+
+
+def test_whether_full_slots_have_a_waitlist_takes_one_statement_for_any_number() -> None:
+    def statements(count: int) -> int:
+        resource = ResourceFactory()
+        slots = make_slots(resource, count, max_bookings=1)
+        for slot in slots:
+            hold(somebody(slot), slot)
+        with transaction.atomic(), counted() as found:
+            locked = booking_locks.slots([s.pk for s in slots])
+            _, refused = booking_transitions.hold_many(
+                locked,
+                customer=somebody(resource),
+                units=1,
+                held_until=soon(1),
+                now=timezone.now(),
+            )
+        assert {e.extra["waitlist"] for e in refused.values()} == {True}
+        assert len(refused) == count
+        return len(found)
+
+    assert statements(2) == statements(9)
 
 
 def test_a_freed_seat_is_held_for_the_first_in_line_in_the_same_transaction() -> None:

@@ -157,12 +157,8 @@ def unserved(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> Iterator[tuple[
             .order_by("pk")
             .select_related("resource", "organization")
         )
-        policies = selectors.policies_of(s.organization_id for s in slots)
-        slots = [
-            s
-            for s in booking_transitions.could_claim(slots)
-            if answer_until(s, policies[s.organization_id], now=now) >= now + SHORTEST_OFFER
-        ]
+        in_time = still_offered(slots, now)
+        slots = [s for s in booking_transitions.could_claim(slots) if s.pk in in_time]
         offers = Counter(pk for _, pk in _plan(slots, selectors.line_for(slots), now=now).offers)
         yield from ((s, offers[s.pk]) for s in slots if offers[s.pk])
 
@@ -179,6 +175,17 @@ def _offer(
     return transitions.offer(
         [(entry, booking) for (entry, _), booking in zip(pairs, bookings, strict=True)], now=now
     )
+
+
+def still_offered(slots: Sequence[Slot], now: datetime) -> set[uuid.UUID]:
+    """Which of these slots do not start so soon that an offer could not be answered any more; one
+    statement."""
+    policies = selectors.policies_of(s.organization_id for s in slots)
+    return {
+        s.pk
+        for s in slots
+        if answer_until(s, policies[s.organization_id], now=now) >= now + SHORTEST_OFFER
+    }
 
 
 def answer_until(slot: Slot, policy: WaitlistPolicy, *, now: datetime) -> datetime:
