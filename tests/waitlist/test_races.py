@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,7 @@ from django.utils import timezone
 
 from audit.models import OutboxEvent
 from bookings import locks as booking_locks
+from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.models import Booking, Slot
 from bookings.services import bookings as booking_services
@@ -646,6 +648,62 @@ def test_leaving_never_waits_for_whoever_makes_slots_and_wants_the_entry():
     resource.refresh_from_db()
     assert resource.line == 0
     all_right()
+
+
+# At most so many bookings of one person
+
+
+def at_the_limit() -> tuple[list[WaitlistEntry], list[Callable[[], Any]]]:
+    """Somebody in two lines of a resource of which they may have one; with what frees a seat."""
+    resource = f.ResourceFactory(most_live_bookings=1)
+    person = somebody(resource)
+    slots = [full_slot(resource, starts_at=f.soon(hours))[0] for hours in (30, 60)]
+    entries = [join(slot, person) for slot in slots]
+    return entries, [partial(cancel, b) for slot in slots for b in bookings_in(slot)]
+
+
+@pytest.mark.parametrize(
+    ("after", "offered_first"),
+    [
+        ((rules, "live_bookings"), False),
+        ((booking_locks, "customers_nobody_holds"), True),
+        ((locks, "waiting"), True),
+    ],
+    ids=lambda p: p[1] if isinstance(p, tuple) else "",
+)
+def test_of_two_slots_that_come_free_at_once_nobody_gets_more_than_they_may_have(
+    after, offered_first
+):
+    entries, (one, other) = at_the_limit()
+
+    outcomes = interleave(one, after=after, second=other)
+
+    assert not lost(outcomes), outcomes
+    expected = ["offered", "waiting"] if offered_first else ["waiting", "offered"]
+    assert statuses(*entries) == expected
+    sweep(timezone.now())()
+    assert statuses(*entries) == expected
+    all_right()
+
+
+def test_two_slots_that_come_free_at_once_by_chance_are_not_both_offered():
+    entries, cancelling = at_the_limit()
+
+    outcomes = race(*cancelling)
+
+    assert not lost(outcomes), outcomes
+    sweep(timezone.now())()
+    assert sorted(statuses(*entries)) == ["offered", "waiting"]
+    all_right()
+
+
+def test_control_without_the_lock_of_the_customer_both_are_offered():
+    entries, (one, other) = at_the_limit()
+
+    with mock.patch.object(booking_locks, "customers_nobody_holds", set):
+        interleave(one, after=(locks, "waiting"), second=other)
+
+    assert statuses(*entries) == ["offered", "offered"]
 
 
 # Outsiders

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from audit.context import Actor, audited
+from bookings import locks as booking_locks
 from bookings import rules
 from bookings import transitions as booking_transitions
 from bookings.models import Slot
@@ -88,11 +89,13 @@ def _share_out(
 
     Slots for the same court are claimed in the order of the line. An entry that somebody else
     holds is not waited for, as they may come to wait for us: whoever is behind does not get the
-    seats either, and the sweep looks again.
+    seats either, and the sweep looks again. So it is with customers, of whom a resource takes some
+    bookings only: what they have is counted again when they are locked.
     """
     free = {s.pk: s for s in slots}
     claimed: set[uuid.UUID] = set()
     missed: set[uuid.UUID] = set()
+    counted: set[uuid.UUID] = set()
     for _ in range(MOST_TRIES):
         line = selectors.line_for(list(free.values()))
         plan = _plan(list(free.values()), line, now=now)
@@ -109,6 +112,18 @@ def _share_out(
             continue
         if not plan.offers:
             break
+        customer_of = {waiting.id: waiting.customer_id for waiting in line}
+        limited = [
+            (customer_of[pk], slot_id)
+            for pk, slot_id in plan.offers
+            if free[slot_id].resource.most_live_bookings is not None
+        ]
+        if new := {customer for customer, _ in limited} - counted:
+            counted |= booking_locks.customers_nobody_holds(new)
+            for customer, slot_id in limited:
+                if customer not in counted:
+                    free.pop(slot_id, None)
+            continue
         entries = locks.by_key(locks.waiting({pk for pk, _ in plan.offers} | set(plan.passed)))
         away = [(pk, slot_id) for pk, slot_id in plan.offers if pk not in entries]
         if not away:
