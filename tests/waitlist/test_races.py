@@ -525,13 +525,7 @@ def test_control_without_locks_and_lifecycle_an_offer_is_accepted_and_declined()
     entry = offered(slot)
 
     with (
-        without(
-            "waitlist_entry_ended_says_when",
-            "waitlist_offer_answered_says_when",
-            "waitlist_waitlistentry.follow_lifecycle",
-            "waitlist_offer.follow_lifecycle",
-            "bookings_booking.follow_lifecycle",
-        ),
+        without(*UNPROTECTED),
         locks_off(),
     ):
         accepted, declined = interleave(
@@ -539,6 +533,83 @@ def test_control_without_locks_and_lifecycle_an_offer_is_accepted_and_declined()
         )
         assert (accepted.entry.status, declined.status) == ("accepted", "declined")
         assert problems()
+
+
+def close_all(*entries: WaitlistEntry) -> list[WaitlistEntry]:
+    return line.close_many(
+        entry_ids=[e.pk for e in entries],
+        organization_id=entries[0].organization_id,
+        reason="The trainer is ill.",
+        actor=STAFF,
+        now=timezone.now(),
+    )
+
+
+@pytest.mark.parametrize("accept_first", [True, False])
+def test_an_offer_is_accepted_for_who_calls_or_closed_with_others(accept_first):
+    slot, _ = full_slot(priced())
+    entry, waiting, last = offered(slot), join(slot), join(slot)
+    accepting, closing = (lambda: accept_for(entry)), (lambda: close_all(entry, waiting))
+
+    if accept_first:
+        outcomes = interleave(accepting, after=(line, "check_open"), second=closing)
+        assert statuses(entry, waiting, last) == ["fulfilled", "closed", "waiting"]
+        assert codes_of(list(outcomes)) == []
+        assert said_of(entry) == {"booking.confirmed"}
+    else:
+        outcomes = interleave(closing, after=(line, "lock_entries"), second=accepting)
+        assert statuses(entry, waiting, last) == ["closed", "closed", "offered"]
+        assert codes_of(list(outcomes)) == ["no_offer"]
+        assert said_of(entry) == {"waitlist.closed"}
+    nobody_deadlocked(outcomes)
+    all_right(slot.pk)
+
+
+def said_of(entry: WaitlistEntry) -> set[str]:
+    """Whether its customer was told that it is booked, or that they are out of the line."""
+    booking = Booking.objects.get(offer__entry=entry)
+    told = OutboxEvent.objects.filter(
+        kind__in=["booking.confirmed", "waitlist.closed"], subject_id__in=[entry.pk, booking.pk]
+    )
+    return set(told.values_list("kind", flat=True))
+
+
+UNPROTECTED = (
+    "waitlist_entry_ended_says_when",
+    "waitlist_offer_answered_says_when",
+    "waitlist_waitlistentry.follow_lifecycle",
+    "waitlist_offer.follow_lifecycle",
+    "bookings_booking.follow_lifecycle",
+)
+
+
+def test_control_without_locks_and_lifecycle_an_offer_is_accepted_for_who_calls_and_closed():
+    slot, _ = full_slot(priced())
+    entry = offered(slot)
+
+    with without(*UNPROTECTED), locks_off():
+        closed, order = interleave(
+            lambda: close_all(entry),
+            after=(line, "lock_entries"),
+            second=lambda: accept_for(entry),
+        )
+        assert [e.status for e in closed] == ["closed"]
+        assert order.status == "approved"
+        assert said_of(entry) == {"booking.confirmed", "waitlist.closed"}
+
+
+def test_control_without_locks_one_entry_is_closed_twice_and_its_customer_told_twice():
+    slot, _ = full_slot(priced())
+    entry = offered(slot)
+
+    with without(*UNPROTECTED), locks_off():
+        both = interleave(
+            lambda: close_all(entry),
+            after=(line, "lock_entries"),
+            second=lambda: close_all(entry),
+        )
+        assert [len(closed) for closed in both] == [1, 1]
+        assert OutboxEvent.objects.filter(kind="waitlist.closed").count() == 2
 
 
 # Windows
