@@ -52,6 +52,7 @@ BOOKING = Lifecycle(
     ("check_in", {B.CONFIRMED}, B.CHECKED_IN),
     ("complete", {B.CHECKED_IN}, B.COMPLETED),
     ("miss", {B.CONFIRMED}, B.NO_SHOW),
+    ("reinstate", {B.EXPIRED}, B.PENDING),
     ("excuse", {B.NO_SHOW}, B.CONFIRMED),
 )
 

@@ -158,14 +158,18 @@ def may_be_booked(slot: Slot, *, now: datetime) -> bool:
 
 
 def check_cancel(booking: Booking, *, now: datetime) -> None:
-    """Raise TooLate when a customer may not cancel any more."""
+    """Raise TooLate when a customer may not cancel any more, or never could."""
+    if not booking.slot.resource.customers_may_cancel:
+        raise TooLate("Only the staff can cancel this booking; ask them.")
     if not may_be_cancelled(booking.slot, now=now):
         raise _too_late(booking, booking.slot.resource.cancel_until_minutes, "cancelled")
 
 
 def may_be_cancelled(slot: Slot, *, now: datetime) -> bool:
     """Whether customers may still cancel what they have booked in a slot."""
-    return slot.starts_at - timedelta(minutes=slot.resource.cancel_until_minutes) >= now
+    resource = slot.resource
+    last = slot.starts_at - timedelta(minutes=resource.cancel_until_minutes)
+    return resource.customers_may_cancel and last >= now
 
 
 def check_reschedule(booking: Booking, *, now: datetime) -> None:

@@ -487,6 +487,63 @@ def _tell_rescheduled(
     signals.seats_released.send(Slot, slot_ids=[old.pk], now=now)
 
 
+def reinstate(
+    pairs: Sequence[tuple[Booking, Slot]], *, now: datetime, reason: str
+) -> dict[uuid.UUID, DomainError]:
+    """Requests that had expired take seats again, in their own slots or in others: all or none.
+
+    No clock runs on them. The slots are locked, and whoever waits in line for them is served
+    before. The number of statements does not grow with that of the bookings.
+
+    Returns:
+        Why some cannot have them, by booking; then nothing is changed but for overdue holds that
+        were in the way, and what was offered to those in line.
+    """
+    slots = list({slot.pk: slot for _, slot in pairs}.values())
+    gone: dict[uuid.UUID, DomainError] = {}
+    for slot in slots:
+        try:
+            check_bookable(slot, now=now)
+        except SlotGone as error:
+            gone[slot.pk] = error
+    open_ones = [s for s in slots if s.pk not in gone]
+    serve_lines(open_ones, now=now)
+    if full := [s for s in open_ones if not _has_room_for(s, pairs)]:
+        make_room(full, now=now)
+    gone |= claim_many([s for s in open_ones if s.has_room(1)], now=now)
+    refused: dict[uuid.UUID, DomainError] = {}
+    for booking, slot in pairs:
+        if slot.pk in gone:
+            refused[booking.pk] = gone[slot.pk]
+        elif not slot.has_room(booking.units):
+            refused[booking.pk] = _full(slot, booking.units, waitlist=False)
+        else:
+            slot.taken_bookings += 1
+            slot.taken_units += booking.units
+    if refused:
+        read_counters(open_ones)
+        return refused
+    moved = [(booking, slot) for booking, slot in pairs if booking.slot_id != slot.pk]
+    for booking, slot in moved:
+        keep_in_line(booking.slot, slot)
+    update_rows(Booking, ["slot"], [[booking.pk, slot.pk] for booking, slot in moved])
+    for booking, slot in pairs:
+        booking.version += booking.slot_id != slot.pk
+        booking.slot = slot
+    changes = {"pending_until": None, "ended_at": None, "ended_reason": ""}
+    _move([b for b, _ in pairs], "reinstate", now=now, reason=reason, **changes)
+    return {}
+
+
+def _has_room_for(slot: Slot, pairs: Sequence[tuple[Booking, Slot]]) -> bool:
+    """Whether a slot has room for all the bookings that are to be in it."""
+    units = [booking.units for booking, wanted in pairs if wanted.pk == slot.pk]
+    return (
+        slot.taken_bookings + len(units) <= slot.max_bookings
+        and slot.taken_units + sum(units) <= slot.max_units
+    )
+
+
 def propose(
     booking: Booking, stand_in: Booking, proposal: Proposal, *, now: datetime, **said: Any
 ) -> None:

@@ -31,12 +31,16 @@ _BOOKABLE = f"""
     END IF;
 """
 
-# The same for a live booking that moves to another slot. Into a closed one only by taking over the
+# The same for a booking that moves to another slot, or takes its seats again after it had expired. Into a closed one only by taking over the
 # seats that its own stand-in has there, in the statement in which that one lets them go: what was
 # held for somebody before the slot was closed stays theirs.
 _MOVABLE = f"""
     IF EXISTS (
-        SELECT 1 FROM new_rows n JOIN old_rows b ON b.id = n.id AND b.slot_id <> n.slot_id
+        SELECT 1 FROM new_rows n
+        JOIN old_rows b ON b.id = n.id AND (
+            b.slot_id <> n.slot_id
+            OR b.status = '{BookingStatus.EXPIRED}' AND n.status = '{BookingStatus.PENDING}'
+        )
         JOIN bookings_slot s ON s.id = n.slot_id
         WHERE s.organization_id <> n.organization_id OR s.starts_at <= now()
            OR s.status <> 'open' AND NOT (s.status = 'closed' AND EXISTS (

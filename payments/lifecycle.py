@@ -31,6 +31,25 @@ class TransactionStatus(TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
+class RefundStatus(TextChoices):
+    OWED = "owed", _("owed")
+    DONE = "done", _("done")
+    WAIVED = "waived", _("waived")
+
+
+class RefundWay(TextChoices):
+    TRANSFER = "transfer", _("paid back")
+    CREDIT = "credit", _("kept as credit")
+
+
+class LateStatus(TextChoices):
+    OPEN = "open", _("waiting for a decision")
+    REINSTATED = "reinstated", _("booked after all")
+    REFUNDED = "refunded", _("to be paid back")
+    CREDITED = "credited", _("kept as credit")
+    DISMISSED = "dismissed", _("dismissed")
+
+
 class ProofStatus(TextChoices):
     SUBMITTED = "submitted", _("submitted")
     ACCEPTED = "accepted", _("accepted")
@@ -73,6 +92,7 @@ ITEM = Lifecycle(
     ("approve", {Item.CHECKED_OUT}, Item.APPROVED),
     ("reject", {Item.CHECKED_OUT}, Item.REJECTED),
     ("expire", {Item.IN_CART, Item.CHECKED_OUT}, Item.EXPIRED),
+    ("reinstate", {Item.EXPIRED}, Item.CHECKED_OUT),
     ("cancel", {Item.IN_CART, Item.CHECKED_OUT, Item.APPROVED}, Item.CANCELLED),
 )
 
@@ -82,6 +102,7 @@ TRANSACTION = Lifecycle(
     ("approve", {T.PENDING, T.UNDER_REVIEW}, T.APPROVED),
     ("reject", {T.PENDING, T.UNDER_REVIEW}, T.REJECTED),
     ("expire", {T.PENDING, T.UNDER_REVIEW}, T.EXPIRED),
+    ("reinstate", {T.EXPIRED}, T.UNDER_REVIEW),
     ("cancel", {T.PENDING, T.UNDER_REVIEW, T.APPROVED}, T.CANCELLED),
 )
 
@@ -89,6 +110,22 @@ PROOF = Lifecycle(
     "proof of payment",
     ("accept", {ProofStatus.SUBMITTED}, ProofStatus.ACCEPTED),
     ("reject", {ProofStatus.SUBMITTED}, ProofStatus.REJECTED),
+)
+
+REFUND = Lifecycle(
+    "refund",
+    ("settle", {RefundStatus.OWED}, RefundStatus.DONE),
+    ("waive", {RefundStatus.OWED}, RefundStatus.WAIVED),
+    ("reopen", {RefundStatus.DONE, RefundStatus.WAIVED}, RefundStatus.OWED),
+)
+
+LATE = Lifecycle(
+    "late payment",
+    ("reinstate", {LateStatus.OPEN}, LateStatus.REINSTATED),
+    ("refund", {LateStatus.OPEN}, LateStatus.REFUNDED),
+    ("credit", {LateStatus.OPEN}, LateStatus.CREDITED),
+    ("dismiss", {LateStatus.OPEN}, LateStatus.DISMISSED),
+    ("reopen", {LateStatus.DISMISSED}, LateStatus.OPEN),
 )
 
 PAYMENT = Lifecycle(

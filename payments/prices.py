@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from django.utils.timezone import localtime
 
 from bookings.models import Slot
-from payments.models import Price
+from payments.models import CancellationPolicy, Price
 from payments.models.price import MIDNIGHT
 
 CENT = Decimal("0.01")
@@ -18,7 +18,11 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price of a booking: ``amount`` is to be paid, ``tax`` is the part that is tax."""
+    """The price of a booking: ``amount`` is to be paid, ``tax`` is the part that is tax.
+
+    Cancelling is free until ``free_until_minutes`` before the start (None: at any time); after
+    that ``late_fee`` of the amount is kept.
+    """
 
     name: str
     unit_price: Decimal
@@ -28,6 +32,8 @@ class Quote:
     tax: Decimal
     amount: Decimal
     currency: str
+    free_until_minutes: int | None = None
+    late_fee: Decimal = Decimal("0.00")
 
 
 def rule_for(slot: Slot, rules: Iterable[Price]) -> Price | None:
@@ -57,6 +63,7 @@ def quote(slot: Slot, units: int, rules: Iterable[Price]) -> Quote:
     discount = _round(gross * rule.discount_percent / 100)
     amount = _round(gross - discount)
     tax = _round(amount * rule.tax_percent / (100 + rule.tax_percent))
+    terms = policy_of(rule)
     return Quote(
         name=rule.name,
         unit_price=rule.amount,
@@ -66,7 +73,20 @@ def quote(slot: Slot, units: int, rules: Iterable[Price]) -> Quote:
         tax=tax,
         amount=amount,
         currency=rule.currency,
+        free_until_minutes=terms.free_until_minutes if terms else None,
+        late_fee=late_fee(terms, amount) if terms else Decimal("0.00"),
     )
+
+
+def policy_of(rule: Price) -> CancellationPolicy | None:
+    """What cancelling costs where this price counts; None: nothing."""
+    found: CancellationPolicy | None = getattr(rule.resource, "cancellation_policy", None)
+    return found
+
+
+def late_fee(policy: CancellationPolicy, amount: Decimal) -> Decimal:
+    """What is kept of an amount when it is cancelled late; never more than the amount."""
+    return min(amount, max(_round(amount * policy.fee_percent / 100), policy.least_fee))
 
 
 def _round(value: Decimal) -> Decimal:

@@ -20,8 +20,12 @@ from payments.prices import Quote, quote
 
 
 def price_rules(resource_ids: Iterable[uuid.UUID]) -> list[Price]:
-    """Every price of some resources."""
-    return list(Price.objects.filter(resource__in=set(resource_ids)))
+    """Every price of some resources, with what cancelling costs there."""
+    return list(_prices().filter(resource__in=set(resource_ids)))
+
+
+def _prices() -> QuerySet[Price]:
+    return Price.objects.select_related("resource__cancellation_policy").order_by()
 
 
 def price_rules_of_slot(slot_id: uuid.UUID) -> list[Price]:
@@ -30,9 +34,7 @@ def price_rules_of_slot(slot_id: uuid.UUID) -> list[Price]:
 
 
 _PRICES_OF_SLOT = Compiled(
-    lambda: Price.objects.filter(
-        resource=Slot.objects.filter(pk=Param("slot")).values("resource")[:1]
-    ).order_by()
+    lambda: _prices().filter(resource=Slot.objects.filter(pk=Param("slot")).values("resource")[:1])
 )
 
 

@@ -49,6 +49,8 @@ def move(transactions: Sequence[CartTransaction], name: str, **changes: Any) -> 
     for transaction in transactions:
         check(transaction, name)
     target = TRANSACTION.target(name)
+    if target != TransactionStatus.UNDER_REVIEW:
+        changes["review_due_at"] = None
     CartTransaction.objects.filter(pk__in=[t.pk for t in transactions]).update(
         status=target, **changes
     )
@@ -146,6 +148,12 @@ def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) ->
     for transaction in late:
         transaction.version += 1
     booking_transitions.set_deadlines(deadlines)
+
+
+def review_due_at(starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:
+    """By when somebody should have decided on a proof: within the organisation's hours, and an
+    hour before the first start; at once, if that is over."""
+    return max(since, min(since + timedelta(hours=hours), min(starts) - timedelta(hours=1)))
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

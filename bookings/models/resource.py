@@ -118,6 +118,12 @@ class Resource(models.Model):
     cancel_until_minutes = models.PositiveIntegerField(
         _("customers may cancel until (minutes before)"), default=0
     )
+    customers_may_cancel = models.BooleanField(
+        _("customers may cancel"),
+        default=True,
+        db_default=True,
+        help_text=_("If not, only the staff cancel what is confirmed."),
+    )
     reschedule_until_minutes = models.PositiveIntegerField(
         _("customers may reschedule until (minutes before)"), default=0
     )

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from audit.history import Trail
@@ -94,6 +94,15 @@ class CartItem(models.Model):
         _("amount"), max_digits=12, decimal_places=2, null=True, blank=True
     )
     currency = models.CharField(max_length=3, blank=True)
+    # What was agreed about cancelling: free until so many minutes before the start (empty: at any
+    # time), and what is kept after that.
+    free_until_minutes = models.PositiveIntegerField(null=True, blank=True)
+    late_fee = models.DecimalField(max_digits=12, decimal_places=2, default=Decimal(0))
+    # What was kept when it was cancelled; the rest of what was paid is the refund's.
+    fee = models.DecimalField(_("fee"), max_digits=12, decimal_places=2, default=Decimal(0))
+    refund = models.ForeignKey(
+        "payments.Refund", on_delete=models.PROTECT, null=True, blank=True, related_name="items"
+    )
     created_at = models.DateTimeField()
 
     history = Trail()
@@ -127,6 +136,16 @@ class CartItem(models.Model):
                 condition=(Q(amount__isnull=True) | Q(amount__gte=0))
                 & Q(discount__gte=0, tax__gte=0),
                 name="payments_cartitem_money_is_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(fee=0, late_fee=0)
+                | Q(fee__gte=0, fee__lte=F("amount"), late_fee__gte=0, late_fee__lte=F("amount")),
+                name="payments_cartitem_fee_is_part_of_the_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(refund__isnull=True)
+                | Q(status__in=[ItemStatus.CANCELLED, ItemStatus.REJECTED, ItemStatus.EXPIRED]),
+                name="payments_cartitem_refunded_has_ended",
             ),
         ]
         triggers = [FollowLifecycle(ITEM)]

@@ -47,6 +47,13 @@ class PaymentPolicy(models.Model):
     confirms_pay_on_arrival = models.BooleanField(
         _("confirms payment on arrival at once"), default=False
     )
+    review_hours = models.PositiveSmallIntegerField(
+        _("hours to review a proof"),
+        default=24,
+        db_default=24,
+        validators=[MinValueValidator(1)],
+        help_text=_("Then the managers are told, and again each time so many hours have passed."),
+    )
     confirms_free = models.BooleanField(_("confirms what is free at once"), default=True)
 
     history = Trail()
@@ -54,6 +61,11 @@ class PaymentPolicy(models.Model):
     class Meta:
         verbose_name = _("payment policy")
         verbose_name_plural = _("payment policies")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(review_hours__gte=1), name="payments_policy_reviews_take_an_hour"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.organization}"

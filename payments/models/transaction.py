@@ -61,6 +61,11 @@ class CartTransaction(models.Model):
     due_at = models.DateTimeField(_("to be paid until"), null=True, blank=True)
     created_at = models.DateTimeField(_("made at"))
     submitted_at = models.DateTimeField(_("proof since"), null=True, blank=True)
+    # While its proof is under review: by when somebody decides, or the managers are told (again).
+    review_due_at = models.DateTimeField(_("review due at"), null=True, blank=True)
+    escalations = models.PositiveSmallIntegerField(
+        _("times the managers were told"), default=0, db_default=0
+    )
     paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
     decided_by_id = models.UUIDField(null=True, blank=True, editable=False)
@@ -116,6 +121,11 @@ class CartTransaction(models.Model):
                 name="payments_carttransaction_under_review_says_since_when",
             ),
             models.CheckConstraint(
+                condition=Q(status=TransactionStatus.UNDER_REVIEW, review_due_at__isnull=False)
+                | (~Q(status=TransactionStatus.UNDER_REVIEW) & Q(review_due_at__isnull=True)),
+                name="payments_carttransaction_reviews_have_a_deadline",
+            ),
+            models.CheckConstraint(
                 condition=Q(
                     status__in=[
                         TransactionStatus.REJECTED,
@@ -154,6 +164,11 @@ class CartTransaction(models.Model):
                 fields=["organization", "submitted_at"],
                 condition=Q(status=TransactionStatus.UNDER_REVIEW),
                 name="payments_review_queue",
+            ),
+            models.Index(
+                fields=["review_due_at"],
+                condition=Q(status=TransactionStatus.UNDER_REVIEW),
+                name="payments_review_by_deadline",
             ),
         ]
         triggers = [

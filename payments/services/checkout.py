@@ -282,6 +282,8 @@ FROZEN = (
     "tax",
     "amount",
     "currency",
+    "free_until_minutes",
+    "late_fee",
 )
 
 
@@ -293,6 +295,7 @@ def _freeze(
         item.price_name, item.unit_price, item.quantity = q.name, q.unit_price, q.quantity
         item.discount, item.tax_percent, item.tax = q.discount, q.tax_percent, q.tax
         item.amount, item.currency = q.amount, q.currency
+        item.free_until_minutes, item.late_fee = q.free_until_minutes, q.late_fee
     if new:
         CartItem.objects.bulk_create(items)
         return

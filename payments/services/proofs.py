@@ -90,8 +90,13 @@ def submit(
         )
         proof.save(force_insert=True)
         if found.status == TransactionStatus.PENDING:
-            transitions.move([found], "submit_proof", submitted_at=now)
             pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+            review_due_at = transitions.review_due_at(
+                [b.slot.starts_at for b in pending],
+                hours=selectors.policy_of(found.organization).review_hours,
+                since=now,
+            )
+            transitions.move([found], "submit_proof", submitted_at=now, review_due_at=review_due_at)
             booking_transitions.set_deadline(pending, pending_until=None)
         else:
             transitions.touch(found)

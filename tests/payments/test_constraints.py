@@ -12,18 +12,29 @@ from django.utils import timezone
 from payments.lifecycle import (
     CART,
     ITEM,
+    LATE,
     METHOD_STATUSES,
     PAYMENT,
     PROOF,
+    REFUND,
     TRANSACTION,
     CartStatus,
     ItemStatus,
+    LateStatus,
     PaymentMethod,
     PaymentStatus,
     ProofStatus,
     TransactionStatus,
 )
-from payments.models import Cart, CartItem, CartTransaction
+from payments.models import (
+    CancellationPolicy,
+    Cart,
+    CartItem,
+    CartTransaction,
+    LatePayment,
+    PaymentPolicy,
+    Refund,
+)
 from tests import factories as f
 from tests.plain_sql import change, claims_of, copy, moves_the_database_lets_pass, refused, sql
 
@@ -50,6 +61,24 @@ class World:
         self.cart = Cart.objects.get(customer=self.customer, status="open")
         self.held = self.cart.items.get()
         self.gone = Cart.objects.get(customer=self.customer, status="checked_out")
+        self.policy = CancellationPolicy.objects.create(
+            resource=resource, organization=resource.organization
+        )
+        self.pay = PaymentPolicy.objects.create(organization=resource.organization)
+        self.refund = Refund.objects.create(
+            organization=resource.organization,
+            customer=self.customer,
+            transaction=self.transaction,
+            amount=Decimal("20.00"),
+            currency="EUR",
+            created_at=now(),
+        )
+        self.late = LatePayment.objects.create(
+            organization=resource.organization,
+            transaction=self.other,
+            proof=self.proof,
+            created_at=now(),
+        )
 
 
 @pytest.fixture
@@ -65,6 +94,12 @@ def lose(w):
         " DROP CONSTRAINT payments_carttransaction_ended_says_when"
     )
     copy(w.transaction, id=new_id(), reference="X", status="lost")
+
+
+def lose_refund(w):
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
+    sql("ALTER TABLE payments_refund DROP CONSTRAINT payments_refund_settled_says_when_and_how")
+    copy(w.refund, id=new_id(), status="lost")
 
 
 CLAIMS = {
@@ -102,7 +137,28 @@ CLAIMS = {
     ),
     "payments_carttransaction_status_is_known": lambda w: lose(w),
     "payments_carttransaction_under_review_says_since_when": lambda w: change(
-        w.transaction, status="under_review"
+        w.transaction, status="under_review", review_due_at=now()
+    ),
+    "payments_carttransaction_reviews_have_a_deadline": lambda w: change(
+        w.other, review_due_at=None
+    ),
+    "payments_cartitem_fee_is_part_of_the_amount": lambda w: change(w.item, fee=Decimal("20.01")),
+    "payments_cartitem_refunded_has_ended": lambda w: change(w.item, refund_id=w.refund.pk),
+    "payments_cancellationpolicy_fee_is_a_percentage": lambda w: change(w.policy, fee_percent=101),
+    "payments_cancellationpolicy_least_fee_is_sane": lambda w: change(w.policy, least_fee=-1),
+    "payments_policy_reviews_take_an_hour": lambda w: change(w.pay, review_hours=0),
+    "payments_refund_is_positive": lambda w: copy(w.refund, id=new_id(), amount=0),
+    "payments_refund_status_is_known": lambda w: lose_refund(w),
+    "payments_refund_way_is_known": lambda w: change(w.refund, way="pigeon"),
+    "payments_refund_settled_says_when_and_how": lambda w: change(
+        w.refund, status="done", settled_at=now()
+    ),
+    "payments_latepayment_status_is_known": lambda w: copy(
+        w.late, id=new_id(), transaction_id=w.transaction.pk, status="lost", resolved_at=now()
+    ),
+    "payments_latepayment_resolved_says_when": lambda w: change(w.late, status="dismissed"),
+    "payments_latepayment_money_kept_is_owed": lambda w: change(
+        w.late, status="refunded", resolved_at=now()
     ),
     "payments_price_amount_is_sane": lambda w: change(w.price, amount=Decimal("1000000.01")),
     "payments_price_basis_is_known": lambda w: change(w.price, basis="mood"),
@@ -161,13 +217,18 @@ def test_a_transaction_changes_its_status_only_along_its_table(world):
         "paid_at": now(),
     }
     states = {
-        s: said | {"ended_at": now() if s in ENDED else None} for s in TransactionStatus.values
+        s: said
+        | {
+            "ended_at": now() if s in ENDED else None,
+            "review_due_at": now() if s == "under_review" else None,
+        }
+        for s in TransactionStatus.values
     }
 
     passed = moves_the_database_lets_pass(world.transaction, TRANSACTION, states)
 
     assert passed == set(TRANSACTION.pairs())
-    assert not any(source in ENDED for source, _target in passed)
+    assert {pair for pair in passed if pair[0] in ENDED} == {("expired", "under_review")}
 
 
 def test_a_payment_changes_its_status_only_along_its_table(world):
@@ -184,6 +245,36 @@ def test_a_proof_changes_its_status_only_along_its_table(world):
     passed = moves_the_database_lets_pass(world.proof, PROOF, {s: {} for s in ProofStatus.values})
 
     assert passed == {("submitted", "accepted"), ("submitted", "rejected")}
+
+
+def test_a_refund_changes_its_status_only_along_its_table(world):
+    states: dict[str, Any] = {
+        "owed": {"settled_at": None, "reference": ""},
+        "done": {"settled_at": now(), "reference": "SEPA 7"},
+        "waived": {"settled_at": now(), "reference": "", "note": "never came"},
+    }
+
+    assert moves_the_database_lets_pass(world.refund, REFUND, states) == set(REFUND.pairs())
+
+
+def test_a_late_payment_changes_its_status_only_along_its_table(world):
+    states: dict[str, Any] = {
+        s: {
+            "resolved_at": None if s == "open" else now(),
+            "refund_id": world.refund.pk if s in ("refunded", "credited") else None,
+        }
+        for s in LateStatus.values
+    }
+
+    assert moves_the_database_lets_pass(world.late, LATE, states) == set(LATE.pairs())
+
+
+@pytest.mark.parametrize("field", ["amount", "currency", "customer_id"])
+def test_a_refund_stays_what_was_owed(world, field):
+    other = {"amount": Decimal("19.00"), "currency": "CHF", "customer_id": world.other.customer_id}
+
+    with refused("payments_refund_keeps_its_amount"):
+        change(world.refund, **{field: other[field]})
 
 
 # Payment method × payment status

@@ -11,7 +11,16 @@ from django.core.management.base import BaseCommand, CommandError
 
 from audit.lifecycle import Lifecycle
 from bookings.lifecycle import BOOKING, LIVE, PROPOSAL, SLOT
-from payments.lifecycle import CART, ITEM, ITEM_OF_BOOKING, PAYMENT, PROOF, TRANSACTION
+from payments.lifecycle import (
+    CART,
+    ITEM,
+    ITEM_OF_BOOKING,
+    LATE,
+    PAYMENT,
+    PROOF,
+    REFUND,
+    TRANSACTION,
+)
 from waitlist.lifecycle import ENTRY, OFFER
 
 FILE = Path("docs/lifecycles.md")
@@ -52,6 +61,15 @@ NOUNS: dict[str, tuple[Lifecycle, str]] = {
         "Paying now knows pending, paid and failed; on arrival pending and paid; free is paid.",
     ),
     "Proof of payment": (PROOF, "Decided with its transaction."),
+    "Refund": (
+        REFUND,
+        "Money owed back, until staff say that it was paid, with the reference, or why it is not.",
+    ),
+    "Late payment": (
+        LATE,
+        "A proof for what had expired and whose seats were gone. While it is open, staff book it"
+        " after all, pay it back, keep it as credit, or say that no money came.",
+    ),
 }
 
 
