@@ -44,6 +44,8 @@ CELERY_BEAT_SCHEDULE = {
     "end-waitlist": tick("waitlist.tasks.end_overdue", 5 * MINUTE, expires=5 * MINUTE),
     # End what was not paid in time (D6).
     "expire-unpaid": tick("payments.tasks.expire_unpaid", 30 * MINUTE, expires=30 * MINUTE),
+    # Tell owners and managers of proofs of payment that nobody has decided on in time.
+    "escalate-reviews": tick("payments.tasks.escalate_reviews", 5 * MINUTE, expires=5 * MINUTE),
     # Close bookings whose time is over.
     "complete-bookings": tick("bookings.tasks.complete_bookings", 15 * MINUTE, expires=15 * MINUTE),
     # Remind customers of what starts soon.

@@ -170,6 +170,34 @@ def overdue(
     return [(t, [bookings[b] for b in sorted(wanted[t.pk])]) for t in found.values()]
 
 
+def overdue_reviews(
+    *, now: datetime, limit: int, skip: Collection[uuid.UUID], passed: set[uuid.UUID]
+) -> list[CartTransaction]:
+    """Lock transactions whose review is overdue, with the policies of their organisations loaded,
+    waiting for nobody.
+
+    Args:
+        limit: of transactions. An organisation of which not all are within it is left to the next
+            batch, unless it is the first one.
+        skip: transactions that are not looked at.
+        passed: the same; those that somebody else holds are added.
+    """
+    due = Q(status=TransactionStatus.UNDER_REVIEW, review_due_at__lte=now)
+    rows = CartTransaction.objects.filter(due).exclude(pk__in=[*skip, *passed])
+    rows = rows.order_by("organization_id", "review_due_at", "pk")
+    wanted = list(rows.values_list("pk", "organization_id")[: limit + 1])
+    if len(wanted) > limit:
+        whole = [one for one in wanted if one[1] != wanted[-1][1]]
+        wanted = whole or wanted[:limit]
+    ids = {pk for pk, _ in wanted}
+    if not ids:
+        return []
+    found = _transactions(skip_locked=True).select_related("organization__payment_policy")
+    locked = list(found.filter(due, pk__in=ids))
+    passed.update(ids.difference(t.pk for t in locked))
+    return locked
+
+
 def quota_of(customer_id: uuid.UUID) -> None:
     """Count uploads of one customer one after the other, until this transaction ends."""
     Customer.objects.select_for_update(no_key=True).only("pk").get(pk=customer_id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from audit.outbox import Event
+from audit.outbox import Event, Recipient
 from bookings import notices
-from bookings.models import Booking, Series
+from bookings.models import Booking, Organization, Series
 from payments.models import CartTransaction
 
 
@@ -53,4 +54,47 @@ def series_cancelled(series: Series, bookings: Sequence[Booking], *, reason: str
         },
         to=notices.recipient(series.customer),
         reply_to=series.organization.email,
+    )
+
+
+MOST_LISTED = 20
+
+
+def reviews_overdue(
+    organization: Organization,
+    overdue: Sequence[CartTransaction],
+    *,
+    since: Sequence[datetime],
+    to: Sequence[Recipient],
+) -> Event:
+    """One message about all the reviews of an organisation that are overdue now.
+
+    Args:
+        since: when each was due, this time.
+    """
+    listed = sorted(zip(since, overdue, strict=True), key=lambda one: (one[0], one[1].pk))
+    return Event(
+        kind="transaction.review_overdue",
+        organization_id=organization.pk,
+        subject=organization,
+        payload={
+            "organization": organization.name,
+            "count": len(listed),
+            "more": max(0, len(listed) - MOST_LISTED),
+            "transactions": [
+                {
+                    "id": str(one.pk),
+                    "reference": one.reference,
+                    "customer": one.customer.name,
+                    "amount": str(one.amount),
+                    "currency": one.currency,
+                    "submitted_at": one.submitted_at.isoformat() if one.submitted_at else "",
+                    "due_at": due_at.isoformat(),
+                    "time_zone": organization.time_zone,
+                    "escalations": one.escalations,
+                }
+                for due_at, one in listed[:MOST_LISTED]
+            ],
+        },
+        to=to,
     )

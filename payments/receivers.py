@@ -99,11 +99,11 @@ def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) 
     """What has to be paid or confirmed before the start follows the start.
 
     As at checkout: on arrival, until the first start; in advance, within the organisation's
-    hours, but never past the first start. Under review no clock runs. The others in the same
-    transaction have the same deadline; who moves one should hold them all
+    hours, but never past the first start. Under review no clock runs but that of the staff. The
+    others in the same transaction have the same deadline; who moves one should hold them all
     (``payments.services.reschedule``), as they are locked here out of turn otherwise.
     """
-    moved = {b.pk: b for b in bookings if b.pending_until is not None}
+    moved = {b.pk: b for b in bookings if b.status == BookingStatus.PENDING}
     if not moved:
         return
     requests = [

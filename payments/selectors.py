@@ -11,8 +11,10 @@ from decimal import Decimal
 from django.db.models import Prefetch, Q, QuerySet
 
 from audit.compiled import Compiled, Param
+from audit.outbox import Recipient
 from audit.sql import prepared_cursor
-from bookings.models import Booking, Customer, Organization, Role, Slot
+from bookings.models import Booking, Customer, Membership, Organization, Role, Slot
+from bookings.permissions import LEADERS
 from bookings.selectors import Viewer
 from payments.lifecycle import CartStatus, ItemStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Price, Proof
@@ -203,6 +205,28 @@ def uploaded_bytes(customer_id: uuid.UUID, *, since: datetime) -> int:
 def belongs_to(transaction: CartTransaction, viewer: Viewer) -> bool:
     """Whether a transaction is this person's own order."""
     return viewer.customer is not None and transaction.customer_id == viewer.customer.pk
+
+
+def told_of_reviews(organizations: Iterable[Organization]) -> dict[uuid.UUID, list[Recipient]]:
+    """Who hears that a review is overdue: owners and managers, each in their own language; where
+    there is none, the organisation itself. One statement."""
+    known = {o.pk: o for o in organizations}
+    found: dict[uuid.UUID, list[Recipient]] = {pk: [] for pk in known}
+    leaders = Membership.objects.filter(
+        organization__in=list(known), role__in=LEADERS, user__is_active=True
+    )
+    for member in leaders.select_related("user").order_by("user__email"):
+        found[member.organization_id].append(
+            Recipient(
+                member.user.email,
+                member.user.language,
+                known[member.organization_id].time_zone,
+            )
+        )
+    for pk, told in found.items():
+        if not told and known[pk].email:
+            told.append(Recipient(known[pk].email, time_zone=known[pk].time_zone))
+    return found
 
 
 def waiting_for_review(organization_ids: set[uuid.UUID] | None) -> Q:

@@ -11,7 +11,7 @@ from audit.context import Actor
 from audit.leases import Lease
 from audit.observability import sweeps
 from audit.observability.sweeps import Failures
-from payments.services import expiry, proofs
+from payments.services import expiry, proofs, reviews
 
 
 @shared_task(name="payments.tasks.expire_unpaid")
@@ -39,6 +39,21 @@ def _expire_unpaid(lease: Lease) -> int:
         )
 
     return done + (sweeps.run(expiry.EXPIRE, held_up, actor=actor, most=1) if passed else 0)
+
+
+@shared_task(name="payments.tasks.escalate_reviews")
+def escalate_reviews() -> int:
+    """Tell owners and managers of proofs that nobody has decided on in time; every 5 minutes."""
+    actor = Actor.system("review deadline")
+    passed: set[uuid.UUID] = set()
+    return sweeps.run(
+        reviews.ESCALATE,
+        lambda failed: reviews.escalate(
+            actor=actor, now=timezone.now(), failed=failed, passed=passed
+        ),
+        actor=actor,
+        passed=passed,
+    )
 
 
 @shared_task(name="payments.tasks.remove_orphan_files")

@@ -17,7 +17,7 @@ from audit.sql import update_rows
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
-from payments import notices
+from payments import notices, selectors
 from payments.errors import AlreadyDecided
 from payments.lifecycle import PROOF, TRANSACTION, PaymentMethod, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
@@ -79,6 +79,15 @@ def is_overdue(transaction: CartTransaction, *, now: datetime) -> bool:
     )
 
 
+def is_review_overdue(transaction: CartTransaction, now: datetime) -> bool:
+    """Whether a proof waits for a decision longer than it should."""
+    return (
+        transaction.status == TransactionStatus.UNDER_REVIEW
+        and transaction.review_due_at is not None
+        and transaction.review_due_at <= now
+    )
+
+
 def requests_in(bookings: Sequence[Booking]) -> list[Booking]:
     """The bookings that expire with their transaction; none, if one of them went further."""
     live = [b for b in bookings if b.status not in ENDED]
@@ -126,10 +135,12 @@ def due_at(method: str, starts: Collection[datetime], *, hours: int, since: date
 def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) -> None:
     """Move the deadlines of locked transactions, and of the requests in them, with the starts.
 
-    Only where a clock runs; two statements for any number.
+    Under review no clock runs for the customer, but one for the staff, until they are told.
+    Three statements for any number.
     """
     late: list[CartTransaction] = []
     deadlines: list[tuple[Booking, datetime]] = []
+    follow_reviews(found)
     for transaction, requests in found:
         if transaction.status != TransactionStatus.PENDING or transaction.due_at is None:
             continue
@@ -153,7 +164,48 @@ def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) ->
 def review_due_at(starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:
     """By when somebody should have decided on a proof: within the organisation's hours, and an
     hour before the first start; at once, if that is over."""
-    return max(since, min(since + timedelta(hours=hours), min(starts) - timedelta(hours=1)))
+    latest = since + timedelta(hours=hours)
+    return max(since, min([latest, *(start - timedelta(hours=1) for start in starts)]))
+
+
+def follow_reviews(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) -> None:
+    """Move the deadlines of reviews with the starts of what is requested; one statement.
+
+    Not of those that the managers were told of: when they are told again has nothing to do with
+    the start.
+    """
+    moved: list[CartTransaction] = []
+    for transaction, requests in found:
+        if transaction.status != TransactionStatus.UNDER_REVIEW or transaction.escalations:
+            continue
+        assert transaction.submitted_at is not None
+        due = review_due_at(
+            [b.slot.starts_at for b in requests],
+            hours=selectors.policy_of(transaction.organization).review_hours,
+            since=transaction.submitted_at,
+        )
+        if due != transaction.review_due_at:
+            transaction.review_due_at = due
+            moved.append(transaction)
+    if moved:
+        update_rows(CartTransaction, ["review_due_at"], [[t.pk, t.review_due_at] for t in moved])
+    for transaction in moved:
+        transaction.version += 1
+
+
+def escalate(overdue: Sequence[CartTransaction], *, now: datetime) -> None:
+    """Note that the managers are told of overdue reviews, and when they are told again: after as
+    many hours as a review may take. One statement; who tells them calls this."""
+    for transaction in overdue:
+        hours = selectors.policy_of(transaction.organization).review_hours
+        transaction.escalations += 1
+        transaction.review_due_at = now + timedelta(hours=hours)
+    names = ["escalations", "review_due_at"]
+    update_rows(
+        CartTransaction, names, [[t.pk, *(getattr(t, n) for n in names)] for t in overdue]
+    )
+    for transaction in overdue:
+        transaction.version += 1
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

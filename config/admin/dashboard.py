@@ -141,6 +141,7 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
     found = rows.filter(waiting | unpaid).aggregate(
         waiting=Count("pk", filter=waiting),
         oldest=Min("submitted_at", filter=waiting),
+        overdue=Count("pk", filter=queue.overdue_reviews(now)),
         unpaid=Count("pk", filter=unpaid),
     )
     approved = (
@@ -162,11 +163,11 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
         _tile(
             _("Wait for review"),
             found["waiting"],
-            _("oldest: %s") % show_bookings.ago(oldest, now=now) if oldest else _("all done"),
+            _waiting_words(found["overdue"], oldest, now=now),
             reverse("admin:payments_review")
             if may_decide
             else f"{listed}?status__exact=under_review",
-            warn=bool(oldest and now - oldest > queue.LONG_WAIT),
+            warn=bool(found["overdue"]),
         ),
         _tile(
             _("Not paid yet"),
@@ -181,6 +182,16 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
             f"{listed}?status__exact=approved",
         ),
     ]
+
+
+def _waiting_words(overdue: int, oldest: datetime | None, *, now: datetime) -> str:
+    if oldest is None:
+        return _("all done")
+    words: str = _("oldest: %s") % show_bookings.ago(oldest, now=now)
+    if overdue:
+        late = ngettext("%d overdue", "%d overdue", overdue) % overdue
+        return f"{late}, {words}"
+    return words
 
 
 def _line(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:

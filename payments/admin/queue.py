@@ -9,13 +9,27 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext
 
 from audit.admin.timeline import Line, timeline
 from audit.history import trail_of
 from bookings.admin import show as show_bookings
 from bookings.permissions import organizations_with
+from payments import selectors, transitions
 from payments.admin import show
 from payments.lifecycle import UNDECIDED, PaymentMethod, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
@@ -27,7 +41,7 @@ EARLIER = 6
 
 
 def queue(user: Any, *, requests: bool = False) -> QuerySet[CartTransaction]:
-    """What waits for this person's decision, oldest first.
+    """What waits for this person's decision: what is overdue first, then what is due first.
 
     Args:
         requests: those that wait without a proof (paid on arrival, or free), instead of the
@@ -35,9 +49,7 @@ def queue(user: Any, *, requests: bool = False) -> QuerySet[CartTransaction]:
     """
     mine = organizations_with(user, APPROVE)
     if not requests:
-        return CartTransaction.objects.filter(waiting_for_review(mine)).order_by(
-            "submitted_at", "pk"
-        )
+        return CartTransaction.objects.filter(waiting_for_review(mine)).order_by(*in_turn())
     condition = Q(
         status=TransactionStatus.PENDING,
         payment_method__in=[PaymentMethod.PAY_ON_ARRIVAL, PaymentMethod.FREE],
@@ -45,6 +57,29 @@ def queue(user: Any, *, requests: bool = False) -> QuerySet[CartTransaction]:
     if mine is not None:
         condition &= Q(organization_id__in=mine)
     return CartTransaction.objects.filter(condition).order_by("created_at", "pk")
+
+
+def in_turn() -> tuple[Any, ...]:
+    """The order of reviews: those overdue by how long they wait, then the others by when they are
+    due. Nothing is due any more once the managers were told, but when they are told again."""
+    overdue = Q(escalations__gt=0) | Q(review_due_at__lte=Now())
+    return (
+        Case(When(overdue, then=Value(0)), default=Value(1)),
+        Case(When(overdue, then=F("submitted_at")), default=F("review_due_at")),
+        "pk",
+    )
+
+
+def is_overdue(one: CartTransaction, *, now: datetime) -> bool:
+    """Whether a proof waits longer than its organisation allows."""
+    return one.review_due_at is not None and (one.escalations > 0 or one.review_due_at <= now)
+
+
+def overdue_reviews(now: datetime) -> Q:
+    """The condition of the same."""
+    return Q(status=TransactionStatus.UNDER_REVIEW) & (
+        Q(escalations__gt=0) | Q(review_due_at__lte=now)
+    )
 
 
 def with_figures(found: QuerySet[CartTransaction]) -> QuerySet[Any]:
@@ -55,7 +90,7 @@ def with_figures(found: QuerySet[CartTransaction]) -> QuerySet[Any]:
         .order_by()
         .values("transaction")
     )
-    return found.select_related("customer", "organization").annotate(
+    return found.select_related("customer", "organization__payment_policy").annotate(
         item_count=Coalesce(Subquery(items.annotate(n=Count("pk")).values("n")), 0),
         first_start=Subquery(items.annotate(n=Min("booking__slot__starts_at")).values("n")),
         proof_count=Coalesce(Subquery(proofs.annotate(n=Count("pk")).values("n")), 0),
@@ -92,6 +127,7 @@ class QueueRow:
     late: bool
     amount: Stated
     first_start: str
+    deadline: str
 
 
 def rows(page: Sequence[Any], *, now: datetime) -> list[QueueRow]:
@@ -102,24 +138,48 @@ def rows(page: Sequence[Any], *, now: datetime) -> list[QueueRow]:
             QueueRow(
                 transaction=one,
                 waiting=show_bookings.ago(since, now=now),
-                late=now - since > LONG_WAIT,
+                late=is_overdue(one, now=now) if one.review_due_at else now - since > LONG_WAIT,
                 amount=compare(one, one.stated),
                 first_start=show_bookings.when(one.first_start),
+                deadline=deadline(one, one.first_start, now=now),
             )
         )
     return found
 
 
+def deadline(one: CartTransaction, first_start: datetime | None, *, now: datetime) -> str:
+    """By when somebody decides on a proof, in plain words; the policy must be loaded.
+
+    Args:
+        first_start: of its bookings.
+    """
+    if one.review_due_at is None or one.submitted_at is None:
+        return ""
+    if not is_overdue(one, now=now):
+        return gettext("due in %s") % show_bookings.ago(now, now=one.review_due_at)
+    if not one.escalations:
+        return gettext("overdue since %s") % show_bookings.when(one.review_due_at)
+    since = transitions.review_due_at(
+        [first_start] if first_start else [],
+        hours=selectors.policy_of(one.organization).review_hours,
+        since=one.submitted_at,
+    )
+    told = {1: gettext("managers told once"), 2: gettext("managers told twice")}
+    return gettext("overdue since %(since)s, %(told)s") % {
+        "since": show_bookings.when(since),
+        "told": told.get(
+            one.escalations, gettext("managers told %d times") % one.escalations
+        ),
+    }
+
+
 def position(user: Any, transaction: CartTransaction) -> tuple[int, CartTransaction | None]:
     """How many wait for this person, and the one after this in the queue; one statement."""
     requests = transaction.submitted_at is None
-    waiting = list(queue(user, requests=requests).only("pk", "submitted_at", "created_at")[:500])
+    waiting = list(queue(user, requests=requests).only("pk", "created_at")[:500])
     others = [t for t in waiting if t.pk != transaction.pk]
-
-    def key(t: CartTransaction) -> tuple[datetime, uuid.UUID]:
-        return (t.created_at if requests else t.submitted_at or t.created_at, t.pk)
-
-    after = [t for t in others if key(t) > key(transaction)]
+    place = next((n for n, t in enumerate(waiting) if t.pk == transaction.pk), len(waiting))
+    after = waiting[place + 1 :]
     return len(others), next(iter(after or others), None)
 
 
@@ -146,6 +206,10 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
         "waiting": show_bookings.ago(found.submitted_at or found.created_at, now=now),
         "made": show_bookings.when(found.created_at),
         "due": show_bookings.when(found.due_at) if found.due_at else "",
+        "deadline": deadline(
+            found, min((i.booking.slot.starts_at for i in items), default=None), now=now
+        ),
+        "review_overdue": is_overdue(found, now=now),
         "overdue": bool(found.due_at and found.due_at < now),
         "decided": show_bookings.when(found.decided_at) if found.decided_at else "",
         "ended": show_bookings.when(found.ended_at) if found.ended_at else "",

@@ -119,6 +119,7 @@ def transaction(
         "due_at": stamp_or_none(row.due_at),
         "created_at": stamp(row.created_at),
         "submitted_at": stamp_or_none(row.submitted_at),
+        "review_due_at": stamp_or_none(row.review_due_at) if viewer.is_staff else None,
         "paid_at": stamp_or_none(row.paid_at),
         "decided_at": stamp_or_none(row.decided_at),
         "decided_by": row.decided_by if viewer.is_staff and row.decided_at else None,

@@ -2,10 +2,11 @@
 
 ``agreement`` asks whether transaction, items and bookings say the same; ``deadlines`` whether
 what is overdue has ended; ``links`` whether rows belong together; ``money`` whether sums and
-payments are right; ``proofs`` whether files are there. docs/runbook.md has a section for each
+payments are right; ``proofs`` whether files are there; ``reviews`` whether somebody was told of
+what waits too long. docs/runbook.md has a section for each
 check.
 """
 
-from payments.consistency import agreement, deadlines, links, money, proofs
+from payments.consistency import agreement, deadlines, links, money, proofs, reviews
 
-__all__ = ["agreement", "deadlines", "links", "money", "proofs"]
+__all__ = ["agreement", "deadlines", "links", "money", "proofs", "reviews"]

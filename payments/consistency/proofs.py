@@ -14,7 +14,7 @@ from audit.context import Actor
 from bookings import transitions as booking_transitions
 from bookings.consistency.parts import literals, mine, params
 from bookings.lifecycle import BookingStatus
-from payments import files, locks, transitions
+from payments import files, locks, selectors, transitions
 from payments.lifecycle import UNDECIDED, ProofStatus, TransactionStatus
 from payments.models import Proof
 from payments.models.proof import proof_storage
@@ -172,8 +172,16 @@ def fix_proof_status(problem: Problem, actor: Actor, now: datetime) -> FixResult
     if settled.status == T.UNDER_REVIEW:
         return FixResult.gone()
     if settled.status == T.PENDING:
-        transitions.move([settled], "submit_proof", submitted_at=waiting[0].uploaded_at)
         pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+        submitted_at = waiting[0].uploaded_at
+        review_due_at = transitions.review_due_at(
+            [b.slot.starts_at for b in pending or bookings],
+            hours=selectors.policy_of(settled.organization).review_hours,
+            since=submitted_at,
+        )
+        transitions.move(
+            [settled], "submit_proof", submitted_at=submitted_at, review_due_at=review_due_at
+        )
         booking_transitions.set_deadline(pending, pending_until=None)
         return FixResult.fixed("The transaction is under review now.")
     name = "accept" if settled.status == T.APPROVED else "reject"
