@@ -54,6 +54,19 @@ class NotPayable(DomainError):
     constraints = ("payments_carttransaction_payment_status_follows_lifecycle",)
 
 
+class LatePaymentDecided(DomainError):
+    """This late payment has been decided already."""
+
+    code = "late_payment_decided"
+    constraints = ("payments_latepayment_status_follows_lifecycle",)
+
+
+class SeatsGone(DomainError):
+    """Not every booking can have its seats."""
+
+    code = "seats_gone"
+
+
 class FileRefused(DomainError):
     """This file cannot be taken as a proof of payment."""
 

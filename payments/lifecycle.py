@@ -110,6 +110,7 @@ PROOF = Lifecycle(
     "proof of payment",
     ("accept", {ProofStatus.SUBMITTED}, ProofStatus.ACCEPTED),
     ("reject", {ProofStatus.SUBMITTED}, ProofStatus.REJECTED),
+    ("reopen", {ProofStatus.REJECTED}, ProofStatus.SUBMITTED),
 )
 
 REFUND = Lifecycle(

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from audit.compiled import Compiled, Param
 from audit.errors import NotFound
 from bookings import locks as booking_locks
-from bookings.models import Booking, Customer
+from bookings.models import Booking, Customer, Slot
 from payments.lifecycle import CartStatus, ItemStatus, TransactionStatus
 from payments.models import Cart, CartItem, CartTransaction
 
@@ -98,6 +98,23 @@ def slots_and_bookings_of(transaction_id: uuid.UUID) -> list[Booking]:
         Q(cart_item__transaction_id=transaction_id),
         Q(stands_for__cart_item__transaction_id=transaction_id),
     )
+
+
+def slots_of(transaction_id: uuid.UUID, *, also: Iterable[uuid.UUID] = ()) -> dict[uuid.UUID, Slot]:
+    """Lock the slots of a transaction's bookings, also of those that have ended, by primary key.
+
+    Args:
+        also: slots to lock with them, in the same order; what is not there is left out.
+    """
+    mine = Q(cart_item__transaction_id=transaction_id)
+    stand_ins = Q(stands_for__cart_item__transaction_id=transaction_id)
+    others = set(also)
+    found: dict[uuid.UUID, Slot] = {}
+    while True:  # until nobody moved one of them while we waited
+        wanted = booking_locks.slots_around(mine, stand_ins)
+        if wanted <= set(found):
+            return found
+        found = {s.pk: s for s in booking_locks.slots(wanted | others)}
 
 
 def transaction(transaction_id: uuid.UUID, *, organization_id: uuid.UUID) -> CartTransaction:

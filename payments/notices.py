@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,27 @@ def to_customer(
         },
         to=notices.recipient(transaction.customer),
         reply_to=transaction.organization.email,
+    )
+
+
+def to_organization(
+    kind: str,
+    transaction: CartTransaction,
+    bookings: Sequence[Booking],
+    *,
+    others: Sequence[Recipient] = (),
+    **payload: Any,
+) -> Event:
+    """The same for the organisation; who answers it writes to the customer.
+
+    Args:
+        others: whom it goes to where the organisation has no address.
+    """
+    address = transaction.organization.email
+    return replace(
+        to_customer(kind, transaction, bookings, **payload),
+        to=[Recipient(address)] if address else others,
+        reply_to=transaction.customer.email,
     )
 
 

@@ -14,6 +14,10 @@ def register() -> None:
         "payments.view_proof",
         "payments.view_paymentpolicy",
     )
+    # Whoever books and moves for customers, or decides on proofs, also decides what becomes of
+    # one that came too late; that money went back is for others to say.
+    grant(staff, "payments.view_latepayment")
+    grant([*DESK, Role.REVIEWER], "payments.resolve_latepayment")
     grant([*LEADERS, Role.REVIEWER], "payments.approve_carttransaction")
     grant([*DESK, Role.REVIEWER], "payments.change_carttransaction")
     grant(DESK, "payments.take_payment_carttransaction")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -13,11 +13,26 @@ from django.db.models import Prefetch, Q, QuerySet
 from audit.compiled import Compiled, Param
 from audit.outbox import Recipient
 from audit.sql import prepared_cursor
+from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Customer, Membership, Organization, Role, Slot
 from bookings.permissions import LEADERS
-from bookings.selectors import Viewer
-from payments.lifecycle import CartStatus, ItemStatus
-from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Price, Proof
+from bookings.selectors import Viewer, availability, bookable_slots, with_room
+from payments.lifecycle import (
+    CartStatus,
+    ItemStatus,
+    LateStatus,
+    PaymentMethod,
+    TransactionStatus,
+)
+from payments.models import (
+    Cart,
+    CartItem,
+    CartTransaction,
+    LatePayment,
+    PaymentPolicy,
+    Price,
+    Proof,
+)
 from payments.prices import Quote, quote
 
 
@@ -65,21 +80,27 @@ def compare_prices(pairs: Sequence[tuple[Booking, Slot]]) -> dict[uuid.UUID, Com
 
     A booking without an item, or that was free, costs nothing.
     """
-    frozen = {
-        booking_id: (amount, currency)
-        for booking_id, amount, currency in CartItem.objects.filter(
-            booking__in=[b.pk for b, _ in pairs], amount__isnull=False
-        ).values_list("booking_id", "amount", "currency")
-    }
+    frozen = agreed_prices(b.pk for b, _ in pairs)
     rules = price_rules(s.resource_id for _, s in pairs)
-    found = {}
-    for booking, slot in pairs:
-        then = quote(slot, booking.units, rules)
-        amount, currency = frozen.get(booking.pk, (None, then.currency))
-        found[booking.pk] = Comparison(
-            amount or Decimal("0.00"), then.amount, currency, then.currency
-        )
-    return found
+    return {booking.pk: _comparison(booking, slot, frozen, rules) for booking, slot in pairs}
+
+
+Agreed = dict[uuid.UUID, tuple[Decimal | None, str]]
+
+
+def agreed_prices(booking_ids: Iterable[uuid.UUID]) -> Agreed:
+    """Amount and currency that were frozen for bookings; one statement."""
+    rows = CartItem.objects.filter(booking__in=list(booking_ids), amount__isnull=False)
+    return {
+        booking_id: (amount, currency)
+        for booking_id, amount, currency in rows.values_list("booking_id", "amount", "currency")
+    }
+
+
+def _comparison(booking: Booking, slot: Slot, frozen: Agreed, rules: Sequence[Price]) -> Comparison:
+    then = quote(slot, booking.units, rules)
+    amount, currency = frozen.get(booking.pk, (None, then.currency))
+    return Comparison(amount or Decimal("0.00"), then.amount, currency, then.currency)
 
 
 def concerns_line(transaction_id: uuid.UUID) -> bool:
@@ -141,7 +162,7 @@ def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:
 
 def with_parts(found: QuerySet[CartTransaction]) -> QuerySet[CartTransaction]:
     """Transactions with items, bookings and proofs, in three statements for any number."""
-    return found.select_related("customer").prefetch_related(
+    return found.select_related("customer", "late_payment").prefetch_related(
         Prefetch("items", queryset=_items()),
         Prefetch("proofs", queryset=Proof.objects.order_by("uploaded_at", "pk")),
     )
@@ -227,6 +248,89 @@ def told_of_reviews(organizations: Iterable[Organization]) -> dict[uuid.UUID, li
         if not told and known[pk].email:
             told.append(Recipient(known[pk].email, time_zone=known[pk].time_zone))
     return found
+
+
+def status_of(transaction_id: uuid.UUID) -> str | None:
+    """The status of a transaction as it looks before any lock."""
+    rows = CartTransaction.objects.filter(pk=transaction_id)
+    return rows.values_list("status", flat=True).first()
+
+
+def late_payment_of(transaction: CartTransaction) -> LatePayment | None:
+    """What became of the money that came too late for a transaction, if any did.
+
+    Only what has expired has one, so what never went further than pending, or is not paid in
+    advance, costs no statement.
+    """
+    never = transaction.payment_method != PaymentMethod.PAY_NOW
+    if never or transaction.status == TransactionStatus.PENDING:
+        return None
+    found: LatePayment | None = getattr(transaction, "late_payment", None)
+    return found
+
+
+MOST_TIMES = 24
+TIMES_WITHIN = timedelta(days=7)
+MOST_SLOTS = 1_000
+
+
+def other_times(
+    bookings: Sequence[Booking], *, now: datetime
+) -> dict[uuid.UUID, list[tuple[Slot, Comparison]]]:
+    """For each booking, slots of its resource that have room for it, from a week before to a week
+    after its own: the nearest ones by their start, each with what it costs beside what was agreed.
+    Its own is among them if it is free. Five statements for any number.
+
+    Args:
+        bookings: whose seats are given back; slot and resource must be loaded.
+    """
+    if not bookings:
+        return {}
+    around = Q(pk__in=[])
+    for booking in bookings:
+        start = booking.slot.starts_at
+        around |= Q(
+            resource=booking.slot.resource_id,
+            starts_at__range=(start - TIMES_WITHIN, start + TIMES_WITHIN),
+        )
+    organization_id = bookings[0].organization_id
+    offered = bookable_slots(organization_id, now=now).filter(around)
+    own = Slot.objects.filter(
+        pk__in=[b.slot_id for b in bookings], status=SlotStatus.OPEN, starts_at__gt=now
+    ).select_related("resource")
+    fewest = min(b.units for b in bookings)
+    slots = {
+        s.pk: s for s in with_room(offered, fewest, now=now).order_by("starts_at")[:MOST_SLOTS]
+    }
+    slots |= {s.pk: s for s in own if s.resource.is_active}
+    left = availability(list(slots.values()), now=now) if slots else {}
+    pairs: list[tuple[Booking, Slot]] = []
+    for booking in bookings:
+        start = booking.slot.starts_at
+        fit = [
+            slot
+            for slot in slots.values()
+            if slot.resource_id == booking.slot.resource_id
+            and abs(slot.starts_at - start) <= TIMES_WITHIN
+            and left[slot.pk].bookings > 0
+            and left[slot.pk].units >= booking.units
+        ]
+        fit.sort(key=lambda slot: (abs(slot.starts_at - start), slot.starts_at))
+        pairs += [(booking, slot) for slot in fit[:MOST_TIMES]]
+    frozen = agreed_prices(b.pk for b in bookings)
+    rules = price_rules(s.resource_id for s in slots.values())
+    found: dict[uuid.UUID, list[tuple[Slot, Comparison]]] = {b.pk: [] for b in bookings}
+    for booking, slot in sorted(pairs, key=lambda pair: pair[1].starts_at):
+        found[booking.pk].append((slot, _comparison(booking, slot, frozen, rules)))
+    return found
+
+
+def late_payments(organization_ids: set[uuid.UUID] | None) -> Q:
+    """The condition of late payments that wait for a decision."""
+    condition = Q(status=LateStatus.OPEN)
+    if organization_ids is not None:
+        condition &= Q(organization_id__in=organization_ids)
+    return condition
 
 
 def waiting_for_review(organization_ids: set[uuid.UUID] | None) -> Q:

@@ -18,9 +18,18 @@ from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
 from payments import notices, selectors
-from payments.errors import AlreadyDecided
-from payments.lifecycle import PROOF, TRANSACTION, PaymentMethod, ProofStatus, TransactionStatus
-from payments.models import CartItem, CartTransaction, Proof
+from payments.errors import AlreadyDecided, LatePaymentDecided
+from payments.lifecycle import (
+    LATE,
+    PROOF,
+    TRANSACTION,
+    ItemStatus,
+    LateStatus,
+    PaymentMethod,
+    ProofStatus,
+    TransactionStatus,
+)
+from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
 
 
 def mirror_items(booking_ids: Collection[uuid.UUID], status: str) -> int:
@@ -201,11 +210,98 @@ def escalate(overdue: Sequence[CartTransaction], *, now: datetime) -> None:
         transaction.escalations += 1
         transaction.review_due_at = now + timedelta(hours=hours)
     names = ["escalations", "review_due_at"]
-    update_rows(
-        CartTransaction, names, [[t.pk, *(getattr(t, n) for n in names)] for t in overdue]
-    )
+    update_rows(CartTransaction, names, [[t.pk, *(getattr(t, n) for n in names)] for t in overdue])
     for transaction in overdue:
         transaction.version += 1
+
+
+def reinstate(transaction: CartTransaction, bookings: Sequence[Booking], *, now: datetime) -> None:
+    """A locked transaction that had expired goes under review, with bookings that have their
+    seats again."""
+    due = review_due_at(
+        [b.slot.starts_at for b in bookings],
+        hours=selectors.policy_of(transaction.organization).review_hours,
+        since=now,
+    )
+    move(
+        [transaction],
+        "reinstate",
+        submitted_at=now,
+        review_due_at=due,
+        escalations=0,
+        ended_at=None,
+        decision_reason="",
+    )
+
+
+def open_late(
+    transaction: CartTransaction, proof: Proof, *, now: datetime, reason: str
+) -> LatePayment:
+    """Staff decide what becomes of money that came too late for a locked transaction.
+
+    One that is open already, or was dismissed, takes the newer proof.
+    """
+    late = LatePayment.objects.filter(transaction=transaction).first()
+    if late is None:
+        late = LatePayment(
+            organization_id=transaction.organization_id, transaction=transaction, created_at=now
+        )
+    elif late.status != LateStatus.OPEN:
+        check_late(late, "reopen")
+    adding = late._state.adding
+    late.proof, late.reason, late.status = proof, shorten(reason), LateStatus.OPEN
+    late.resolved_at, late.resolved_by_id, late.resolved_by, late.note = None, None, "", ""
+    late.save(force_insert=adding)
+    transaction.late_payment = late
+    return late
+
+
+def resolve_late(
+    late: LatePayment, name: str, *, actor: Actor, now: datetime, note: str, **changes: Any
+) -> None:
+    """Take one move with a late payment, whose transaction is locked."""
+    check_late(late, name)
+    late.status = LATE.target(name)
+    late.resolved_at, late.resolved_by_id = now, actor.id
+    late.resolved_by, late.note = actor.label[:200], shorten(note)
+    for field, value in changes.items():
+        setattr(late, field, value)
+    late.save()
+
+
+def reopen_late(late: LatePayment) -> None:
+    """A late payment that was dismissed is decided anew; its proof waits again."""
+    check_late(late, "reopen")
+    late.status = LATE.target("reopen")
+    late.resolved_at, late.resolved_by_id, late.resolved_by, late.note = None, None, "", ""
+    late.save()
+    Proof.objects.filter(pk=late.proof_id, status=ProofStatus.REJECTED).update(
+        status=PROOF.target("reopen")
+    )
+
+
+def check_late(late: LatePayment, name: str) -> None:
+    """Raise LatePaymentDecided if a late payment cannot take a move; its transaction is locked."""
+    if not LATE.allows(name, late.status):
+        when = f" at {late.resolved_at:%Y-%m-%d %H:%M} UTC" if late.resolved_at else ""
+        by = f" by {late.resolved_by}" if late.resolved_by else ""
+        raise LatePaymentDecided(
+            f"This late payment is {late.get_status_display()}{by}{when}.",
+            late_payment_status=late.status,
+        )
+
+
+def owe(late: LatePayment, refund: Refund) -> None:
+    """Write down what is owed for money that came too late; its items are what it is for."""
+    refund.save(force_insert=True)
+    CartItem.objects.filter(
+        transaction=late.transaction_id, status=ItemStatus.EXPIRED, refund__isnull=True
+    ).update(refund=refund)
+
+
+def shorten(words: str, longest: int = 500) -> str:
+    """Words as a column takes them."""
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def decided(actor: Actor, *, now: datetime, reason: str) -> dict[str, Any]:

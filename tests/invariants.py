@@ -78,8 +78,20 @@ WRONG = {
     "a decided transaction has a proof that waits": """
         SELECT p.id FROM payments_proof p JOIN payments_carttransaction t
             ON t.id = p.transaction_id
-        WHERE p.status = 'submitted' AND t.status NOT IN ('pending', 'under_review')
-           OR p.status = 'submitted' AND t.status = 'pending'""",
+        LEFT JOIN payments_latepayment l ON l.transaction_id = t.id AND l.status = 'open'
+        WHERE p.status = 'submitted' AND t.status <> 'under_review'
+           AND NOT (t.status = 'expired' AND l.id IS NOT NULL)""",
+    "a late payment is open, and its transaction is not expired or has no proof that waits": """
+        SELECT l.id, t.status FROM payments_latepayment l
+        JOIN payments_carttransaction t ON t.id = l.transaction_id
+        JOIN payments_proof p ON p.id = l.proof_id
+        WHERE l.status = 'open' AND NOT (t.status = 'expired' AND p.status = 'submitted'
+            AND p.transaction_id = t.id)""",
+    "a late payment that is owed is owed for another transaction or customer": """
+        SELECT l.id FROM payments_latepayment l JOIN payments_refund r ON r.id = l.refund_id
+        JOIN payments_carttransaction t ON t.id = l.transaction_id
+        WHERE r.transaction_id <> t.id OR r.customer_id <> t.customer_id
+            OR (r.way = 'credit') <> (l.status = 'credited')""",
     "an admitted booking has no check-in code, or another one has": """
         SELECT b.id, b.status FROM bookings_booking b
         LEFT JOIN bookings_checkincode c ON c.booking_id = b.id

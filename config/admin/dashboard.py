@@ -25,8 +25,8 @@ from bookings.admin import show as show_bookings
 from bookings.lifecycle import ADMITTED, BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from payments.admin import queue, show
-from payments.lifecycle import PaymentMethod, TransactionStatus
-from payments.models import CartTransaction
+from payments.lifecycle import LateStatus, PaymentMethod, TransactionStatus
+from payments.models import CartTransaction, LatePayment
 from waitlist.admin.show import SOON
 from waitlist.lifecycle import EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
@@ -49,6 +49,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "tiles": [
             *_bookings_today(request, today, now),
             *_money(request, today, now),
+            *_late_payments(request, now),
             *_line(request, now),
         ],
         "per_day": _bookings_per_day(request, today),
@@ -181,6 +182,26 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
             ngettext("%d transaction", "%d transactions", count) % count if count else "",
             f"{listed}?status__exact=approved",
         ),
+    ]
+
+
+def _late_payments(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
+    """Money that came too late and waits for a decision; nothing where none does."""
+    rows = _rows(request, LatePayment)
+    if rows is None:
+        return []
+    waiting = rows.select_related(None).filter(status=LateStatus.OPEN)
+    found = waiting.aggregate(n=Count("pk"), oldest=Min("created_at"))
+    if not found["n"]:
+        return []
+    return [
+        _tile(
+            _("Late payments"),
+            found["n"],
+            _("oldest: %s") % show_bookings.ago(found["oldest"], now=now),
+            f"{reverse('admin:payments_latepayment_changelist')}?status__exact=open",
+            warn=True,
+        )
     ]
 
 

@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from bookings.permissions import organizations_with
-from payments.admin import queue
+from payments.admin import late, queue
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -43,6 +43,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             _("Payments"),
             [
                 _list(_("Transactions"), "receipt_long", "payments_carttransaction"),
+                _list(_("Late payments"), "running_with_errors", "payments_latepayment"),
                 _list(_("Proofs of payment"), "image", "payments_proof"),
             ],
         ),
@@ -114,6 +115,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 continue
             item = {"title": name, "icon": icon, "link": link, "active": _active(link, here)}
             if url_name == "admin:payments_review" and (count := queue.queue(user).count()):
+                item |= {"badge": str(count), "badge_variant": "warning"}
+            if url_name == "admin:payments_latepayment_changelist" and (
+                count := late.waiting(user).count()
+            ):
                 item |= {"badge": str(count), "badge_variant": "warning"}
             shown.append(item)
         if shown:

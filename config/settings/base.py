@@ -278,6 +278,7 @@ SPECTACULAR_SETTINGS = {
         "SlotStatus": "bookings.lifecycle.SlotStatus",
         "TransactionStatus": "payments.lifecycle.TransactionStatus",
         "ProofStatus": "payments.lifecycle.ProofStatus",
+        "LatePaymentStatus": "payments.lifecycle.LateStatus",
         "PaymentStatus": "payments.lifecycle.PaymentStatus",
         "PaymentMethod": "payments.lifecycle.PaymentMethod",
         "ResourceKind": "bookings.models.resource.Resource.Kind",

@@ -1,11 +1,13 @@
 """What staff see of money: the review queue, transactions, proofs, prices and policies."""
 
 from payments.admin import panels, prices, waitlist
+from payments.admin.late import LatePaymentAdmin
 from payments.admin.prices import PolicyAdmin, PolicyInline, PriceInline
 from payments.admin.proofs import ProofAdmin
 from payments.admin.transactions import TransactionAdmin
 
 __all__ = [
+    "LatePaymentAdmin",
     "PolicyAdmin",
     "PolicyInline",
     "PriceInline",

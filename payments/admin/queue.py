@@ -167,9 +167,7 @@ def deadline(one: CartTransaction, first_start: datetime | None, *, now: datetim
     told = {1: gettext("managers told once"), 2: gettext("managers told twice")}
     return gettext("overdue since %(since)s, %(told)s") % {
         "since": show_bookings.when(since),
-        "told": told.get(
-            one.escalations, gettext("managers told %d times") % one.escalations
-        ),
+        "told": told.get(one.escalations, gettext("managers told %d times") % one.escalations),
     }
 
 
@@ -240,6 +238,7 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
             for proof in proofs
         ],
         "proof_count": len(proofs),
+        "late_payment": getattr(found, "late_payment", None),
         "earlier": _earlier(found),
         "proof_required": getattr(
             getattr(found.organization, "payment_policy", None), "proof_required", True

@@ -100,7 +100,11 @@ class TransactionProofs(Upload):
         extensions={"x-problems": PROBLEMS},
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
-        """Upload a proof of payment; the transaction goes under review."""
+        """Upload a proof of payment; the transaction goes under review.
+
+        If the time to pay has run out, the seats are taken again where all of them are still free;
+        else the transaction says in `late_payment` that the staff decide about the money.
+        """
         self.limit(request)
         if not selectors.owns(self.viewer, pk):
             raise NotFound("There is no such transaction.")

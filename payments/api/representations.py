@@ -14,7 +14,7 @@ from bookings.models import Booking, Series, Slot
 from bookings.selectors import Availability, Viewer
 from payments import selectors
 from payments.lifecycle import UNDECIDED, PaymentMethod
-from payments.models import CartItem, CartTransaction, Proof
+from payments.models import CartItem, CartTransaction, LatePayment, Proof
 from payments.prices import Quote
 from payments.services.series import Made, Occurrence
 
@@ -125,9 +125,22 @@ def transaction(
         "decided_by": row.decided_by if viewer.is_staff and row.decided_at else None,
         "decision_reason": row.decision_reason,
         "ended_at": stamp_or_none(row.ended_at),
+        "late_payment": late_payment(selectors.late_payment_of(row)),
         "version": row.version,
         "bookings": [booking(i.booking, viewer, i, with_code=with_code) for i in items],
         "proofs": [proof(p, viewer) for p in proofs],
+    }
+
+
+def late_payment(row: LatePayment | None) -> dict[str, Any] | None:
+    """What became of money that came too late."""
+    if row is None:
+        return None
+    return {
+        "status": row.status,
+        "reason": row.reason,
+        "created_at": stamp(row.created_at),
+        "resolved_at": stamp_or_none(row.resolved_at),
     }
 
 

@@ -7,7 +7,13 @@ from rest_framework import serializers
 
 from bookings.api.serializers import BookedSlot, BookingCustomer, BookingSerializer, Page
 from bookings.lifecycle import SlotStatus
-from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
+from payments.lifecycle import (
+    LateStatus,
+    PaymentMethod,
+    PaymentStatus,
+    ProofStatus,
+    TransactionStatus,
+)
 from payments.models import Proof
 from payments.services.carts import MOST_UNITS
 from payments.services.series import MOST_MINUTES, MOST_TIMES, MOST_WEEKS, Outcome
@@ -150,6 +156,13 @@ class ProofRequest(serializers.Serializer):
     reference = serializers.CharField(max_length=100, required=False, allow_blank=True)
 
 
+class LatePaymentSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(choices=LateStatus.choices)
+    reason = serializers.CharField(allow_blank=True, help_text="Why the seats are gone.")
+    created_at = serializers.DateTimeField(help_text="When the proof came too late.")
+    resolved_at = serializers.DateTimeField(allow_null=True, help_text="When staff decided.")
+
+
 class TransactionInList(serializers.Serializer):
     id = serializers.UUIDField()
     reference = serializers.CharField(help_text="What to write on the transfer.")
@@ -165,11 +178,17 @@ class TransactionInList(serializers.Serializer):
     due_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     submitted_at = serializers.DateTimeField(allow_null=True, help_text="Under review since.")
+    review_due_at = serializers.DateTimeField(
+        allow_null=True, help_text="For staff only: when managers are told that it waits too long."
+    )
     paid_at = serializers.DateTimeField(allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
     decided_by = serializers.CharField(allow_null=True, help_text="For staff only.")
     decision_reason = serializers.CharField(allow_blank=True)
     ended_at = serializers.DateTimeField(allow_null=True)
+    late_payment = LatePaymentSerializer(
+        allow_null=True, help_text="If a proof came after it had expired, and the seats were gone."
+    )
     version = serializers.IntegerField(help_text="Counts changes; the ETag says the same.")
     bookings = PricedBooking(many=True)
     proofs = ProofSerializer(many=True)

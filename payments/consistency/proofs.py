@@ -21,7 +21,7 @@ from payments.models.proof import proof_storage
 
 READ_AGAIN_FOR = timedelta(days=1)
 P, T = ProofStatus, TransactionStatus
-OVER = (T.REJECTED, T.EXPIRED, T.CANCELLED)
+OVER = (T.REJECTED, T.CANCELLED)  # of what has expired: payments.late_proofs
 
 _FILES = f"""
     SELECT p.id::text, p.organization_id, p.file, p.size, p.sha256,
@@ -113,13 +113,15 @@ _DECIDED = f"""
         SELECT array_agg(DISTINCT p.status) AS statuses
         FROM payments_proof p WHERE p.transaction_id = t.id
     ) p ON true
+    LEFT JOIN payments_latepayment l ON l.transaction_id = t.id
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN t.status = '{T.APPROVED}' AND '{P.SUBMITTED}' = ANY (p.statuses) THEN 'accept'
             WHEN t.status IN ({literals(OVER)}) AND '{P.SUBMITTED}' = ANY (p.statuses)
                  THEN 'reject'
             WHEN t.status = '{T.PENDING}' AND '{P.SUBMITTED}' = ANY (p.statuses) THEN 'submit'
-            WHEN t.status IN ('{T.REJECTED}', '{T.EXPIRED}', {literals(UNDECIDED)})
+            WHEN (t.status IN ('{T.REJECTED}', {literals(UNDECIDED)})
+                  OR t.status = '{T.EXPIRED}' AND l.refund_id IS NULL)
                  AND '{P.ACCEPTED}' = ANY (p.statuses) THEN 'accepted'
             WHEN t.status = '{T.UNDER_REVIEW}'
                  AND NOT COALESCE('{P.SUBMITTED}' = ANY (p.statuses), false) THEN 'nothing'
