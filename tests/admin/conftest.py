@@ -23,7 +23,7 @@ from bookings.models import (
     Slot,
     User,
 )
-from payments.models import CartTransaction, PaymentPolicy, Price, Proof
+from payments.models import CartTransaction, LatePayment, PaymentPolicy, Price, Proof
 from tests import factories as f
 from waitlist.models import WaitlistEntry, WaitlistPolicy
 
@@ -69,6 +69,7 @@ class Venue:
     pool: Pool
     entry: WaitlistEntry
     waitlist_policy: WaitlistPolicy
+    late_payment: LatePayment
 
     def objects(self) -> list[Any]:
         return [
@@ -85,6 +86,7 @@ class Venue:
             self.pool,
             self.entry,
             self.waitlist_policy,
+            self.late_payment,
         ]
 
 
@@ -126,6 +128,14 @@ def make_venue(name: str) -> Venue:
         ended_at=timezone.now(),
     )
     waitlist_policy = WaitlistPolicy.objects.create(organization=organization)
+    late_payment = LatePayment.objects.create(
+        organization=organization,
+        transaction=transaction,
+        proof=proof,
+        status="reinstated",
+        created_at=timezone.now(),
+        resolved_at=timezone.now(),
+    )
     return Venue(
         organization,
         policy,
@@ -141,6 +151,7 @@ def make_venue(name: str) -> Venue:
         pool,
         entry,
         waitlist_policy,
+        late_payment,
     )
 
 

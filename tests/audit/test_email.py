@@ -47,8 +47,24 @@ PAYLOAD: dict[str, Any] = {
     "checks": [{"id": "a.b", "title": "All is well", "severity": "error", "found": 3, "error": ""}],
     "examples": ["a.b: one is wrong"],
     "started_at": "2026-07-02T02:00:00+00:00",
+    "count": 22,
+    "more": 20,
+    "transactions": [
+        {
+            "reference": "T-2",
+            "customer": "Ana <b>",
+            "amount": "48.00",
+            "currency": "EUR",
+            "due_at": "2026-07-02T10:00:00+00:00",
+            "time_zone": "Europe/Berlin",
+            "escalations": number,
+        }
+        for number in (1, 2)
+    ],
+    "stated": "40.00",
 }
-OF_PLACES = ("transaction.", "booking.", "waitlist.")
+OF_PLACES = ("transaction.", "booking.", "waitlist.", "payment.late", "proof.received")
+OF_MANY = {"transaction.review_overdue"}  # names transactions, not their times
 
 
 def words(kind: str, payload: dict[str, Any] = PAYLOAD, **kwargs: str) -> Any:
@@ -81,7 +97,7 @@ def test_what_people_wrote_is_escaped_in_html_and_plain_in_text(kind: str) -> No
     assert "&lt;" not in mail.text
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k.startswith(OF_PLACES)])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.startswith(OF_PLACES) and k not in OF_MANY])
 def test_times_are_those_of_the_place(kind: str) -> None:
     mail = words(kind, time_zone="America/New_York")
     assert "4 July 2026, 00:30" in mail.text
@@ -105,6 +121,21 @@ def test_an_unknown_time_zone_does_not_stop_a_message() -> None:
 def test_a_checkout_says_how_much_how_and_until_when() -> None:
     text = words("transaction.received").text
     for expected in ("T-1", "48.00 EUR", "Pay now", "IBAN 1", "2 July 2026, 12:00"):
+        assert expected in text
+
+
+def test_overdue_reviews_are_listed_with_when_they_were_due() -> None:
+    mail = words("transaction.review_overdue")
+    assert mail.subject.startswith("22 proofs of payment wait")
+    for expected in ("T-2", "48.00 EUR", "2 July 2026, 12:00", "no. 2", "And 20 more"):
+        assert expected in mail.text
+        assert expected in mail.html
+    assert "/admin/" in mail.text
+
+
+def test_who_paid_too_late_reads_that_nothing_is_lost() -> None:
+    text = words("payment.late").text
+    for expected in ("not lost", "It rains & pours", "money back", "credit", "another time"):
         assert expected in text
 
 

@@ -6,6 +6,7 @@ Serves A3, A4, A5, A7, A9, A10.
 import os
 import time
 import uuid
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,10 @@ def set_booking(booking: Booking, status: str, more: str = "") -> None:
 
 
 def set_transaction(transaction: CartTransaction, status: str, more: str = "") -> None:
+    due = "now() + interval '1 day'" if status == "under_review" else "NULL"
     corrupt(
-        f"UPDATE payments_carttransaction SET status = %s{more} WHERE id = %s",
+        f"UPDATE payments_carttransaction SET status = %s, review_due_at = {due}{more}"
+        " WHERE id = %s",
         [status, transaction.pk],
     )
 
@@ -619,6 +622,7 @@ def test_proofs_are_decided_as_their_transactions(customer, court, healthy):
     ]
     pending.refresh_from_db()
     assert (pending.status, pending.submitted_at) == ("under_review", proofs[2].uploaded_at)
+    assert pending.review_due_at == proofs[2].uploaded_at + timedelta(hours=24)
     assert {b.pending_until for b in bookings_of(pending)} == {None}
     assert last_line(proofs[0]).history_change_reason == "consistency: payments.proof_status"
     assert last_line(pending).actor_label == "auditor"
