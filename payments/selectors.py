@@ -190,8 +190,13 @@ def items_of(transaction: CartTransaction) -> list[CartItem]:
 
 
 def proofs_of(transaction: CartTransaction) -> list[Proof]:
-    """The proofs of one transaction."""
-    return list(Proof.objects.filter(transaction=transaction).order_by("uploaded_at", "pk"))
+    """The proofs of one transaction; and, in the same statement, what became of one that came too
+    late, for :func:`late_payment_of`."""
+    rows = Proof.objects.filter(transaction=transaction).order_by("uploaded_at", "pk")
+    found = list(rows.select_related("transaction__late_payment"))
+    late = getattr(found[0].transaction, "late_payment", None) if found else None
+    CartTransaction._meta.get_field("late_payment").set_cached_value(transaction, late)
+    return found
 
 
 def transaction_of(viewer: Viewer, transaction_id: uuid.UUID) -> CartTransaction | None:

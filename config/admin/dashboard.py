@@ -168,7 +168,7 @@ def _money(request: HttpRequest, today: date, now: datetime) -> list[dict[str, A
             reverse("admin:payments_review")
             if may_decide
             else f"{listed}?status__exact=under_review",
-            warn=bool(found["overdue"]),
+            warn=bool(found["overdue"] or (oldest and now - oldest > queue.LONG_WAIT)),
         ),
         _tile(
             _("Not paid yet"),

@@ -138,7 +138,7 @@ def rows(page: Sequence[Any], *, now: datetime) -> list[QueueRow]:
             QueueRow(
                 transaction=one,
                 waiting=show_bookings.ago(since, now=now),
-                late=is_overdue(one, now=now) if one.review_due_at else now - since > LONG_WAIT,
+                late=is_overdue(one, now=now) or now - since > LONG_WAIT,
                 amount=compare(one, one.stated),
                 first_start=show_bookings.when(one.first_start),
                 deadline=deadline(one, one.first_start, now=now),

@@ -334,6 +334,7 @@ def test_an_owner_changes_the_policy_beside_the_organisation(venue):
             "payment_policy-0-organization": str(venue.organization.pk),
             "payment_policy-0-accepts_pay_now": "on",
             "payment_policy-0-instructions": "Bank, IBAN",
+            "payment_policy-0-review_hours": 6,
         },
     )
 
@@ -394,6 +395,7 @@ def test_an_organisation_made_by_the_operator_gets_its_policy_at_once(venue):
             "payment_policy-TOTAL_FORMS": 1,
             "payment_policy-INITIAL_FORMS": 0,
             "payment_policy-0-accepts_pay_now": "on",
+            "payment_policy-0-review_hours": 24,
         },
     )
 

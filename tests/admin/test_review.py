@@ -48,7 +48,8 @@ def decide(client, transaction: CartTransaction, decision: str, **data):
 def test_the_queue_shows_the_oldest_first_with_what_a_reviewer_needs(venue):
     others = more_under_review(venue, 2)
     CartTransaction.objects.filter(pk=others[1].pk).update(
-        submitted_at=timezone.now() - timedelta(days=2, hours=3, minutes=1)
+        submitted_at=timezone.now() - timedelta(days=2, hours=3, minutes=1),
+        review_due_at=timezone.now() - timedelta(days=1, hours=3, minutes=1),
     )
 
     response = as_role(venue, "reviewer").get(reverse(QUEUE))

@@ -259,11 +259,13 @@ def test_two_roles_count_each_in_its_own_organisation(venue, foreign):
 
     seen = client.get(list_url(PaymentPolicy)).context["cl"].queryset
     assert set(seen) == {venue.policy, foreign.policy}
-    assert client.post(url(foreign.policy, "change"), {"instructions": "x"}).status_code == 403
-    assert client.post(url(venue.policy, "change"), {"instructions": "Bank"}).status_code == 302
+    sent = {"instructions": "Bank", "review_hours": 6}
+    assert client.post(url(foreign.policy, "change"), sent).status_code == 403
+    assert client.post(url(venue.policy, "change"), sent).status_code == 302
     foreign.policy.refresh_from_db()
     venue.policy.refresh_from_db()
     assert (venue.policy.instructions, foreign.policy.instructions) == ("Bank", "")
+    assert (venue.policy.review_hours, foreign.policy.review_hours) == (6, 24)
 
 
 def test_ctrl_k_finds_only_ones_own(venue, foreign):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+from datetime import datetime
 
 import pytest
+from django.utils import timezone
 from PIL import Image
 
 from audit.models import IdempotencyKey
-from payments.models import CartTransaction, Proof
+from payments.models import CartTransaction, LatePayment, Proof
 from payments.models.proof import proof_storage
+from payments.services import expiry, late
 from tests import factories as f
 from tests.api.client import new_key
 from tests.api.world import World, booking_of
@@ -119,6 +122,104 @@ class TestWithRealCommits:
 
 
 @pytest.mark.django_db
+def expire(transaction):
+    CartTransaction.objects.filter(pk=transaction.pk).update(due_at=timezone.now())
+    assert expiry.expire_unpaid(actor=f.SYSTEM, now=timezone.now()) == 1
+
+
+def test_a_proof_that_comes_late_takes_the_seats_that_are_still_free(world):
+    place = world.here
+    transaction = place.transaction(2)
+    expire(transaction)
+    client = place.as_customer()
+
+    answer = client.upload(f"transactions/{transaction.pk}/proofs/", f.png())
+
+    assert answer.status == 201, answer
+    seen = client.get(f"transactions/{transaction.pk}/").data
+    assert (seen["status"], seen["late_payment"], seen["ended_at"]) == ("under_review", None, None)
+    assert {b["status"] for b in seen["bookings"]} == {"pending"}
+
+
+def test_if_the_seats_are_gone_the_transaction_says_that_staff_decide(world):
+    place = world.here
+    transaction = place.transaction(2)
+    expire(transaction)
+    slot = booking_of(transaction).slot
+    slot.refresh_from_db()
+    f.check_out(
+        f.CustomerFactory(organization=place.organization),
+        slot,
+        units=slot.max_units - slot.taken_units,
+    )
+    client = place.as_customer()
+    key = new_key()
+
+    answers = [
+        client.upload(f"transactions/{transaction.pk}/proofs/", f.png(), key=key) for _ in range(2)
+    ]
+
+    assert [a.status for a in answers] == [201, 201]
+    assert answers[0].data == answers[1].data
+    assert answers[0].data["status"] == "submitted"
+    found = LatePayment.objects.get()
+    for reader in (client, place.as_role("front_desk")):
+        seen = reader.get(f"transactions/{transaction.pk}/").data
+        assert seen["status"] == "expired"
+        assert seen["late_payment"]["status"] == "open"
+        assert "This slot is full." in seen["late_payment"]["reason"]
+        assert seen["late_payment"]["resolved_at"] is None
+        [listed] = [t for t in reader.get("transactions/").data["results"] if t["id"] == seen["id"]]
+        assert listed["late_payment"] == seen["late_payment"]
+    dismiss(found, reason="Nothing came.")
+    assert client.get(f"transactions/{transaction.pk}/").data["late_payment"]["status"] == (
+        "dismissed"
+    )
+
+
+def test_after_a_decision_the_answer_still_says_that_the_money_came_late(world):
+    place = world.here
+    transaction = place.transaction()
+    expire(transaction)
+    slot = booking_of(transaction).slot
+    slot.refresh_from_db()
+    rival = f.check_out(
+        f.CustomerFactory(organization=place.organization),
+        slot,
+        units=slot.max_units - slot.taken_units,
+    )
+    client = place.as_customer()
+    client.upload(f"transactions/{transaction.pk}/proofs/", f.png())
+    expire(rival)
+    client.upload(f"transactions/{transaction.pk}/proofs/", f.png())
+
+    approved = place.as_role("reviewer").post(f"transactions/{transaction.pk}/approve/", {})
+
+    assert (approved.status, approved.data["status"]) == (200, "approved")
+    assert approved.data["late_payment"]["status"] == "reinstated"
+
+
+def test_only_staff_see_by_when_a_proof_is_decided_on(world):
+    place = world.here
+    transaction, _proof = place.submitted()
+    url = f"transactions/{transaction.pk}/"
+
+    transaction.refresh_from_db()
+    assert place.as_customer().get(url).data["review_due_at"] is None
+    seen = place.as_role("reviewer").get(url).data["review_due_at"]
+    assert datetime.fromisoformat(seen) == transaction.review_due_at
+
+
+def dismiss(found, *, reason):
+    late.dismiss(
+        late_id=found.pk,
+        organization_id=found.organization_id,
+        reason=reason,
+        actor=f.SYSTEM,
+        now=timezone.now(),
+    )
+
+
 def test_a_proof_of_one_booking_says_which(world):
     transaction = world.here.transaction()
     booking = booking_of(transaction)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ def test_a_hold_that_ran_out_stands_in_nobody_s_way():
 
 
 def test_what_is_overdue_and_was_not_swept_yet_is_paid_as_ever():
-    made = f.check_out(customer_of(resource := shop()), *f.make_slots(resource, 2))
+    resource = shop()
+    made = f.check_out(customer_of(resource), *f.make_slots(resource, 2))
     make_overdue(made)
 
     f.submit_proof(made)
@@ -714,7 +716,8 @@ def test_two_late_proofs_at_once_take_the_seats_once_or_wait_together():
 def test_a_proof_and_the_sweep_at_once_lose_neither_money_nor_seats():
     made = []
     for _ in range(4):
-        order = f.check_out(customer_of(resource := shop()), *f.make_slots(resource, 2))
+        resource = shop()
+        order = f.check_out(customer_of(resource), *f.make_slots(resource, 2))
         make_overdue(order)
         made.append(order)
 
@@ -865,12 +868,9 @@ def test_control_without_locks_and_lifecycle_money_is_owed_twice():
 def test_a_decision_and_another_proof_at_once_agree():
     for service, kwargs in (SERVICES["pay_back"], SERVICES["dismiss"]):
         made, found = lost_seats()
-        actor = f.actor_of(member(made))
+        act = partial(decide, service, found, actor=f.actor_of(member(made)), **kwargs)
 
-        outcomes = race(
-            submitting(made),
-            lambda s=service, o=found, k=kwargs, a=actor: decide(s, o, actor=a, **k),
-        )
+        outcomes = race(submitting(made), act)
 
         assert {type(e) for e in lost(outcomes)} <= {AlreadyDecided}
         assert_consistent()
