@@ -143,7 +143,7 @@ def test_a_proof_that_comes_late_takes_the_seats_that_are_still_free(world):
 
 def test_if_the_seats_are_gone_the_transaction_says_that_staff_decide(world):
     place = world.here
-    transaction = place.transaction(2)
+    transaction = place.transaction()
     expire(transaction)
     slot = booking_of(transaction).slot
     slot.refresh_from_db()

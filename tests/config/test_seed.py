@@ -34,7 +34,7 @@ from bookings.services import regenerating
 from config.management.commands.seed_demo import seed
 from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
-from payments.models import CartTransaction, Proof
+from payments.models import CartTransaction, LatePayment, Proof
 from payments.models.proof import proof_storage
 from tests.audit.mails import english_in
 from waitlist.models import Offer, WaitlistEntry
@@ -105,6 +105,7 @@ def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings)
     check_mail()
     check_languages()
     check_times()
+    check_late()
     check_slots(now)
     check_schedules(now)
 
@@ -116,6 +117,14 @@ def check_times() -> None:
     assert excused.status == BookingStatus.CONFIRMED
     assert excused.organization.no_show_limit
     assert Reminder.objects.exists()
+
+
+def check_late() -> None:
+    """A proof waits longer than it should, and somebody paid for seats that are gone."""
+    assert CartTransaction.objects.filter(status="under_review", escalations=1).count() == 1
+    late = LatePayment.objects.get()
+    assert (late.status, late.transaction.status) == ("open", "expired")
+    assert "This slot is full." in late.reason
 
 
 def check_files() -> None:

@@ -21,6 +21,7 @@ from audit.context import Actor, Origin, audited, origin
 from audit.models import OutboxEvent
 from bookings.models import Organization
 from config.demo import (
+    seed_late,
     seed_people,
     seed_present,
     seed_schedules,
@@ -83,6 +84,7 @@ def _fill(actor: Actor, files: Files, *, now: datetime) -> None:
     seed_present.play(organizations, files=files, rng=rng, now=now)
     seed_waitlist.play(organizations, files=files, rng=rng, now=now)
     seed_times.play(organizations, now=now)
+    seed_late.play(organizations, files=files, rng=rng, now=now)
     _tell_few(organizations)
 
 
