@@ -3,6 +3,7 @@
 Order, always, and by primary key within a kind:
 
     cart → slot → customer → booking → exclusive resource → waitlist entry → offer → cart transaction
+    → refund
 
 ``FOR NO KEY UPDATE`` everywhere, so that foreign keys to a locked row do not wait. An exclusive
 resource is not locked by its row, which everybody reads, but by an advisory lock on its number,

@@ -12,6 +12,9 @@ from django.db.models import prefetch_related_objects
 from audit.outbox import Event, Recipient
 from bookings.models import Booking, Customer, Slot
 
+Said = Mapping[UUID, Mapping[str, Any]]  # what the apps above say, by primary key of the booking
+NOTHING_SAID: Said = {}
+
 
 def describe_slot(slot: Slot) -> dict[str, Any]:
     """A slot in the words of a message; its resource must be loaded."""
@@ -55,17 +58,25 @@ def about(kind: str, booking: Booking, **payload: Any) -> Event:
     )
 
 
-def to_customers(kind: str, bookings: Sequence[Booking], **payload: Any) -> list[Event]:
-    """Events that the customers hear of by mail; one statement for their organisations."""
+def to_customers(
+    kind: str, bookings: Sequence[Booking], *, said: Said = NOTHING_SAID, **payload: Any
+) -> list[Event]:
+    """Events that the customers hear of by mail; one statement for their organisations.
+
+    Args:
+        said: what else the message about a booking says.
+    """
     prefetch_related_objects(bookings, "organization")
-    return [_to_customer(kind, booking, **payload) for booking in bookings]
+    return [
+        _to_customer(kind, booking, **payload, **said.get(booking.pk, {})) for booking in bookings
+    ]
 
 
 def rescheduled(
     bookings: Sequence[Booking],
     old: Mapping[UUID, Slot],
     *,
-    said: Mapping[UUID, Mapping[str, Any]],
+    said: Said,
     reason: str,
 ) -> list[Event]:
     """Many bookings moved; each customer hears from which slot, and what else is said of it."""

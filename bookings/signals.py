@@ -4,12 +4,20 @@ Each signal is sent with the whole batch, never one row at a time. An exception 
 receiver undoes the whole operation: that is the point.
 """
 
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
 from django.dispatch import Signal
 
 # Bookings took a move of their lifecycle. Sent by every step in ``transitions``.
 # Arguments: ``bookings`` (list, already changed), ``move`` (its name), ``now``, ``reason``.
+# Whoever has to say something of a move returns it, as for ``bookings_moving`` below.
 # Received by payments: cart items mirror their bookings, and the last one that is
-# cancelled or expires takes its transaction with it (A7).
+# cancelled or expires takes its transaction with it (A7); what was paid is owed back.
 bookings_moved = Signal()
 
 # Seats came free, or somebody from outside asks for seats in slots with a line. Arguments:
@@ -31,3 +39,12 @@ bookings_moving = Signal()
 # moved), ``now``.
 # Received by payments: what is due before the start follows the start.
 bookings_rescheduled = Signal()
+
+
+def merged(answers: Iterable[tuple[Any, Any]]) -> dict[uuid.UUID, dict[str, Any]]:
+    """What all receivers returned, by the primary key of the booking."""
+    said: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
+    for _receiver, told in answers:
+        for booking_id, facts in (told or {}).items():
+            said[booking_id] |= facts
+    return said

@@ -613,7 +613,7 @@ def tell_proposal_over(booking: Booking, slot: Slot, how: str, *, reason: str) -
     Args:
         how: the proposal's move.
     """
-    facts = {"proposed": notices.describe_slot(slot), "reason": reason}
+    facts: dict[str, Any] = {"proposed": notices.describe_slot(slot), "reason": reason}
     if how == "withdraw":
         outbox.emit_many(notices.to_customers("booking.proposal_withdrawn", [booking], **facts))
     else:
@@ -670,16 +670,25 @@ def reject(bookings: Sequence[Booking], *, now: datetime, reason: str) -> None:
     _move(bookings, "reject", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
 
 
-def cancel(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
-    """A live booking is called off; seats go back."""
+def cancel(
+    bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True
+) -> notices.Said:
+    """A live booking is called off; seats go back.
+
+    Returns:
+        What the apps above say of it, by booking; it is in the messages to the customers.
+    """
     told = [b for b in bookings if b.status != BookingStatus.HELD] if tell else []
     proposed = [b for b in bookings if b.status == BookingStatus.RESCHEDULE_PROPOSED]
     if proposed:
         _answer(proposed, "withdraw", now=now)
         cancel(locks.stand_ins(proposed), now=now, reason=reason)
-    _move(bookings, "cancel", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
+    said = _move(
+        bookings, "cancel", now=now, reason=reason, ended_at=now, ended_reason=reason[:500]
+    )
     if told:
-        outbox.emit_many(notices.to_customers("booking.cancelled", told, reason=reason))
+        outbox.emit_many(notices.to_customers("booking.cancelled", told, said=said, reason=reason))
+    return said
 
 
 def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
@@ -782,10 +791,14 @@ def set_deadlines(deadlines: Sequence[tuple[Booking, datetime]]) -> None:
 
 def _move(
     bookings: Sequence[Booking], move: str, *, now: datetime, reason: str = "", **changes: Any
-) -> None:
-    """Take one move of the lifecycle with a whole batch, and tell the apps above."""
+) -> notices.Said:
+    """Take one move of the lifecycle with a whole batch, and tell the apps above.
+
+    Returns:
+        What they say of it, by booking.
+    """
     if not bookings:
-        return
+        return notices.NOTHING_SAID
     _check(move, bookings)
     target = BOOKING.target(move)
     freed: set[uuid.UUID] = set()
@@ -797,9 +810,14 @@ def _move(
         booking.version += 1
         for name, value in changes.items():
             setattr(booking, name, value)
-    signals.bookings_moved.send(Booking, bookings=list(bookings), move=move, now=now, reason=reason)
+    said = signals.merged(
+        signals.bookings_moved.send(
+            Booking, bookings=list(bookings), move=move, now=now, reason=reason
+        )
+    )
     if freed and target in ENDED:
         signals.seats_released.send(Slot, slot_ids=sorted(freed), now=now)
+    return said
 
 
 def _check(move: str, bookings: Sequence[Booking]) -> None:

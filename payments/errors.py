@@ -101,3 +101,22 @@ class SeriesNotFree(DomainError):
     """Not every date of this series can be booked."""
 
     code = "series_not_free"
+
+
+class FeeDue(DomainError):
+    """Cancelling this now costs a fee."""
+
+    code = "fee_due"
+
+
+class RefundSettled(DomainError):
+    """This refund is settled, or owed, already."""
+
+    code = "refund_settled"
+    constraints = ("payments_refund_status_follows_lifecycle",)
+
+
+class RefundUnverified(DomainError):
+    """Nobody has seen yet that the money came."""
+
+    code = "refund_unverified"

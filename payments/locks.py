@@ -16,7 +16,7 @@ from audit.errors import NotFound
 from bookings import locks as booking_locks
 from bookings.models import Booking, Customer, Slot
 from payments.lifecycle import CartStatus, ItemStatus, TransactionStatus
-from payments.models import Cart, CartItem, CartTransaction
+from payments.models import Cart, CartItem, CartTransaction, Refund
 
 MOST_AT_ONCE = 1_000  # bookings that a batch of transactions locks, if it is more than one
 
@@ -213,6 +213,32 @@ def overdue_reviews(
     locked = list(found.filter(due, pk__in=ids))
     passed.update(ids.difference(t.pk for t in locked))
     return locked
+
+
+def refunds(
+    ids: Iterable[uuid.UUID], *, organization_ids: Collection[uuid.UUID] | None
+) -> list[Refund]:
+    """Lock refunds, by primary key, with transaction, customer and organisation loaded.
+
+    Args:
+        organization_ids: whose they must be; None: anybody's.
+
+    Raises:
+        NotFound: one of them is not there, or another organisation's.
+    """
+    wanted = set(ids)
+    rows = (
+        Refund.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("transaction", "customer", "organization")
+        .filter(pk__in=wanted)
+        .order_by("pk")
+    )
+    if organization_ids is not None:
+        rows = rows.filter(organization__in=list(organization_ids))
+    found = list(rows)
+    if len(found) < len(wanted):
+        raise NotFound("There is no such refund.")
+    return found
 
 
 def quota_of(customer_id: uuid.UUID) -> None:

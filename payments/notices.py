@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from audit.outbox import Event, Recipient
 from bookings import notices
 from bookings.models import Booking, Organization, Series
-from payments.models import CartTransaction
+from bookings.notices import Said
+from payments.models import CartTransaction, Refund
 
 
 def to_customer(
@@ -60,8 +62,48 @@ def to_organization(
     )
 
 
-def series_cancelled(series: Series, bookings: Sequence[Booking], *, reason: str) -> Event:
-    """One message about all that was cancelled of a series."""
+def money_back(said: Said) -> dict[str, Any]:
+    """What is kept and owed back of several bookings together, as each says it for itself."""
+    if not said:
+        return {}
+    facts = list(said.values())
+    return {
+        "fee": str(sum(Decimal(one["fee"]) for one in facts)),
+        "refund": str(sum(Decimal(one["refund"]) for one in facts)),
+        "refund_currency": facts[0]["refund_currency"],
+        "refund_verified": all(one["refund_verified"] for one in facts),
+    }
+
+
+def refunds(kind: str, found: Sequence[Refund], **payload: Any) -> list[Event]:
+    """Events about refunds that their customers hear of; transaction, customer and organisation
+    must be loaded."""
+    return [
+        Event(
+            kind=kind,
+            organization_id=one.organization_id,
+            subject=one,
+            payload={
+                "id": str(one.pk),
+                "organization": one.organization.name,
+                "customer": one.customer.name,
+                "transaction": one.transaction.reference,
+                "amount": str(one.amount),
+                "currency": one.currency,
+                "way": one.way,
+                **payload,
+            },
+            to=notices.recipient(one.customer),
+            reply_to=one.organization.email,
+        )
+        for one in found
+    ]
+
+
+def series_cancelled(
+    series: Series, bookings: Sequence[Booking], *, reason: str, said: Said
+) -> Event:
+    """One message about all that was cancelled of a series, and the money of it."""
     return Event(
         kind="series.cancelled",
         organization_id=series.organization_id,
@@ -73,6 +115,7 @@ def series_cancelled(series: Series, bookings: Sequence[Booking], *, reason: str
             "resource": series.resource.name,
             "bookings": [notices.describe(b) for b in bookings],
             "reason": reason,
+            **money_back(said),
         },
         to=notices.recipient(series.customer),
         reply_to=series.organization.email,

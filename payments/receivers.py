@@ -19,7 +19,7 @@ from payments.lifecycle import (
     LIVE_ITEMS,
     TRANSACTION,
 )
-from payments.models import Cart, CartItem
+from payments.models import Cart, CartItem, CartTransaction
 from waitlist import signals as waitlist_signals
 
 
@@ -33,31 +33,42 @@ def connect() -> None:
 
 def items_follow(
     bookings: Sequence[Booking], move: str, now: datetime, reason: str, **kwargs: Any
-) -> None:
-    """Items mirror their bookings; the last one gone takes its transaction with it."""
+) -> dict[uuid.UUID, dict[str, Any]]:
+    """Items mirror their bookings; the last one gone takes its transaction with it, and what was
+    paid for those that are cancelled is owed back.
+
+    Returns:
+        What is owed back and what is kept, by booking.
+    """
     target = ITEM_OF_BOOKING[bookings[0].status]
     if all(ITEM_OF_BOOKING[source] == target for source in BOOKING.moves[move].sources):
-        return  # checking in, for one: the item is approved before and after
+        return {}  # checking in, for one: the item is approved before and after
     changed = transitions.mirror_items([b.pk for b in bookings], target)
-    if changed and move in ("cancel", "expire"):
-        _end_empty_transactions(bookings, move, now=now, reason=reason)
+    if not changed or move not in ("cancel", "expire"):
+        return {}
+    items = list(
+        CartItem.objects.filter(
+            booking__in=[b.pk for b in bookings], transaction__isnull=False
+        ).order_by("pk")
+    )
+    if not items:
+        return {}
+    # Under this lock nobody pays: either the money is there and owed back, or nothing is paid.
+    touched = locks.transactions(i.transaction_id for i in items if i.transaction_id)
+    said = {}
+    if move == "cancel":
+        said = transitions.owe_refunds(touched, items, now=now, reason=reason)
+    _end_empty_transactions(touched, move, now=now, reason=reason)
+    return said
 
 
 def _end_empty_transactions(
-    bookings: Sequence[Booking], move: str, *, now: datetime, reason: str
+    touched: Sequence[CartTransaction], move: str, *, now: datetime, reason: str
 ) -> None:
-    ids = set(
-        CartItem.objects.filter(
-            booking__in=[b.pk for b in bookings], transaction__isnull=False
-        ).values_list("transaction_id", flat=True)
-    )
-    if not ids:
-        return
-    touched = locks.transactions(ids)
     alive = set(
-        CartItem.objects.filter(transaction__in=ids, status__in=LIVE_ITEMS).values_list(
-            "transaction_id", flat=True
-        )
+        CartItem.objects.filter(
+            transaction__in=[t.pk for t in touched], status__in=LIVE_ITEMS
+        ).values_list("transaction_id", flat=True)
     )
     empty = [t for t in touched if t.pk not in alive and TRANSACTION.allows(move, t.status)]
     if empty:

@@ -17,6 +17,7 @@ from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Customer, Membership, Organization, Role, Slot
 from bookings.permissions import LEADERS
 from bookings.selectors import Viewer, availability, bookable_slots, with_room
+from payments.cancelling import Cost, cost
 from payments.lifecycle import (
     CartStatus,
     ItemStatus,
@@ -147,6 +148,45 @@ def items_in_cart(cart: Cart) -> list[CartItem]:
     """The items that :func:`open_cart` has loaded."""
     items: list[CartItem] = cart.in_cart  # type: ignore[attr-defined]
     return items
+
+
+def items_with_terms(bookings: Sequence[Booking]) -> list[CartItem]:
+    """The items of bookings, if cancelling one of them may cost something; else none."""
+    items = list(
+        CartItem.objects.filter(
+            booking__in=[b.pk for b in bookings], transaction__isnull=False
+        ).order_by("pk")
+    )
+    return items if any(item.late_fee for item in items) else []
+
+
+def costs(
+    bookings: Sequence[Booking], *, by_customer: bool = False, keep_fee: bool = False, now: datetime
+) -> list[Cost]:
+    """What cancelling each of these bookings now would cost, in their order; one statement.
+
+    Args:
+        bookings: with slot and resource loaded.
+        by_customer, keep_fee: see ``cancelling.cost``.
+    """
+    rows = CartItem.objects.filter(booking__in=[b.pk for b in bookings]).select_related(
+        "transaction"
+    )
+    items = {item.booking_id: item for item in rows}
+    found = []
+    for booking in bookings:
+        item = items.get(booking.pk)
+        found.append(
+            cost(
+                booking,
+                item,
+                item.transaction if item else None,
+                by_customer=by_customer,
+                keep_fee=keep_fee,
+                now=now,
+            )
+        )
+    return found
 
 
 def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:

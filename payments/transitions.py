@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import F
@@ -13,20 +14,23 @@ from django.db.models import F
 from audit import outbox
 from audit.context import Actor
 from audit.languages import our_reason
-from audit.sql import update_rows
+from audit.sql import insert_rows, update_rows
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
-from payments import notices, selectors
-from payments.errors import AlreadyDecided, LatePaymentDecided
+from payments import cancelling, notices, selectors
+from payments.cancelling import Money
+from payments.errors import AlreadyDecided, LatePaymentDecided, RefundSettled
 from payments.lifecycle import (
     LATE,
     PROOF,
+    REFUND,
     TRANSACTION,
     ItemStatus,
     LateStatus,
     PaymentMethod,
     ProofStatus,
+    RefundStatus,
     TransactionStatus,
 )
 from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
@@ -319,4 +323,117 @@ def decide_proofs(transactions: Iterable[CartTransaction], name: str) -> int:
     ids = [t.pk for t in transactions]
     return Proof.objects.filter(transaction__in=ids, status=ProofStatus.SUBMITTED).update(
         status=PROOF.target(name)
+    )
+
+
+def keep_fees(quotes: Iterable[tuple[CartItem, Decimal]]) -> None:
+    """Note what is kept of items whose bookings are about to be cancelled; one statement."""
+    kept = [(item, fee) for item, fee in quotes if fee != item.fee]
+    update_rows(CartItem, ["fee"], [[item.pk, fee] for item, fee in kept])
+    for item, fee in kept:
+        item.fee = fee
+
+
+def owe_refunds(
+    transactions: Sequence[CartTransaction],
+    items: Sequence[CartItem],
+    *,
+    now: datetime,
+    reason: str,
+    paid: bool = False,
+) -> dict[uuid.UUID, dict[str, Any]]:
+    """What was paid for ended items of locked transactions, and is not kept, is owed back.
+
+    One refund for each transaction; where only a proof says that the money came, it is not
+    verified. Two statements for any number, and none where no money is.
+
+    Args:
+        items: with bookings locked, each of one of the transactions.
+        paid: the money has been seen, whatever the transactions say of it.
+
+    Returns:
+        What is kept and owed back of each, by booking.
+    """
+    of = {t.pk: t for t in transactions}
+    money = {t.pk: Money.SEEN if paid else cancelling.money_in(t) for t in transactions}
+    together: dict[uuid.UUID, list[CartItem]] = defaultdict(list)
+    said: dict[uuid.UUID, dict[str, Any]] = {}
+    for item in items:
+        if item.transaction_id not in of or money[item.transaction_id] == Money.NONE:
+            continue
+        if item.refund_id is not None or not item.amount:
+            continue
+        back = item.amount - item.fee
+        said[item.booking_id] = {
+            "fee": str(item.fee),
+            "refund": str(back),
+            "refund_currency": item.currency,
+            "refund_verified": money[item.transaction_id] == Money.SEEN,
+        }
+        if back > 0:
+            together[item.transaction_id].append(item)
+    refunds = [
+        Refund(
+            organization_id=of[pk].organization_id,
+            customer_id=of[pk].customer_id,
+            transaction=of[pk],
+            amount=sum((cancelling.owed(i) for i in found), Decimal(0)),
+            currency=of[pk].currency,
+            verified=money[pk] == Money.SEEN,
+            reason=reason[:500],
+            created_at=now,
+        )
+        for pk, found in together.items()
+    ]
+    insert_rows(refunds)
+    update_rows(
+        CartItem,
+        ["refund"],
+        [[item.pk, r.pk] for r in refunds for item in together[r.transaction_id]],
+    )
+    for refund in refunds:
+        for item in together[refund.transaction_id]:
+            item.refund = refund
+    return said
+
+
+def move_refunds(refunds: Sequence[Refund], name: str, **changes: Any) -> None:
+    """Take one move of the lifecycle with locked refunds; one statement.
+
+    Raises:
+        RefundSettled: one of them cannot take it. Nothing is changed.
+    """
+    for refund in refunds:
+        if not REFUND.allows(name, refund.status):
+            raise RefundSettled(
+                f"The refund of {refund.amount} {refund.currency} for"
+                f" {refund.transaction.reference} is {refund.get_status_display()}.",
+                refund=str(refund.pk),
+                refund_status=refund.status,
+            )
+    target = REFUND.target(name)
+    Refund.objects.filter(pk__in=[r.pk for r in refunds]).update(status=target, **changes)
+    for refund in refunds:
+        refund.status = target
+        for field, value in changes.items():
+            setattr(refund, field, value)
+
+
+def verify_refunds(transaction: CartTransaction) -> int:
+    """The money of a locked transaction has been seen: what is owed of it is owed for certain."""
+    return Refund.objects.filter(
+        transaction=transaction, status=RefundStatus.OWED, verified=False
+    ).update(verified=True)
+
+
+def waive_unseen(transaction: CartTransaction, *, actor: Actor, now: datetime, note: str) -> int:
+    """The money of a locked transaction never came: nothing of it is owed back."""
+    return Refund.objects.filter(
+        transaction=transaction, status=RefundStatus.OWED, verified=False
+    ).update(
+        status=REFUND.target("waive"),
+        settled_at=now,
+        settled_by_id=actor.id,
+        settled_by=actor.label[:200],
+        note=note[:500],
     )

@@ -1,9 +1,12 @@
-"""Bookings: the list, everything about one, cancelling and checking in by hand (F3)."""
+"""Bookings: the list, everything about one, and checking in by hand (F3).
+
+Cancelling concerns money: ``payments/admin/cancelling.py`` adds it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -24,12 +27,11 @@ from bookings.admin.base import (
     OwnRelatedFilter,
     ScopedModelAdmin,
 )
-from bookings.admin.dialogs import OptionalReasonDialog, ReasonDialog, attempt
+from bookings.admin.dialogs import OptionalReasonDialog, attempt
 from bookings.admin.no_shows import NoShowActions
 from bookings.admin.show import NOTHING, booking_badge, link_to, slot_time, when
 from bookings.lifecycle import BOOKING
 from bookings.models import Booking
-from bookings.services import bookings as booking_services
 from bookings.services import check_in as check_in_services
 
 CHANGE = "bookings.change_booking"
@@ -88,7 +90,7 @@ class BookingAdmin(NoShowActions, LongListMixin, ScopedModelAdmin):
     list_select_related = ("customer", "slot__resource")
     search_fields = ("^reference", "customer__name", "customer__email")
     search_help_text = _("Reference, or name or e-mail address of the customer")
-    actions_detail = ("check_in_this", "miss_this", "excuse_this", "cancel_this")
+    actions_detail: ClassVar[tuple[str, ...]] = ("check_in_this", "miss_this", "excuse_this")
     actions = ("miss_chosen", "excuse_chosen")
     fieldsets = (
         (
@@ -193,38 +195,6 @@ class BookingAdmin(NoShowActions, LongListMixin, ScopedModelAdmin):
                 now=timezone.now(),
             ),
             gettext("%s is checked in.") % booking.customer,
-        )
-        return go_to(request, reverse("admin:bookings_booking_change", args=[object_id]))
-
-    @action(
-        description=_("Cancel booking"),
-        icon="event_busy",
-        url_path="cancel",
-        permissions=["cancel"],
-        variant=ActionVariant.DANGER,
-        dialog={
-            "title": _("Cancel this booking?"),
-            "description": _(
-                "Its seats are free again at once, and the customer is told why."
-                " This cannot be undone."
-            ),
-            "form_class": ReasonDialog,
-            "form_submit_text": _("Cancel the booking"),
-        },
-    )
-    def cancel_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        booking = self._booking(request, object_id)
-        attempt(
-            self,
-            request,
-            lambda: booking_services.cancel(
-                booking_id=booking.pk,
-                organization_id=booking.organization_id,
-                actor=staff_actor(request),
-                reason=form.cleaned_data["reason"],
-                now=timezone.now(),
-            ),
-            gettext("Booking %s is cancelled; its seats are free again.") % booking.reference,
         )
         return go_to(request, reverse("admin:bookings_booking_change", args=[object_id]))
 

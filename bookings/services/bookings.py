@@ -13,55 +13,13 @@ from audit.errors import StaleVersion
 from audit.languages import our_reason
 from audit.leases import Lease
 from audit.observability import sweeps
-from audit.observability.operations import operation
 from audit.observability.sweeps import Failures
-from bookings import locks, rules, transitions
-from bookings.errors import BookingOver
-from bookings.lifecycle import BOOKING, BookingStatus
+from bookings import locks, transitions
+from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
 
 EXPIRE_HOLDS, COMPLETE = "hold.expire", "booking.complete"  # as the log and alerts name them
 RAN_OUT = our_reason("The hold ran out.")
-
-
-def cancel(
-    *,
-    booking_id: uuid.UUID,
-    organization_id: uuid.UUID,
-    actor: Actor,
-    reason: str,
-    now: datetime,
-    version: int | None = None,
-) -> Booking:
-    """Cancel a live booking and give its seats back; its cart item follows (A7).
-
-    A time proposed for it is withdrawn, and its seats go back too.
-
-    Args:
-        version: the version the caller read, or None not to compare.
-
-    Raises:
-        BookingOver: it has ended, or its slot has started and the actor is a customer.
-        TooLate: the actor is a customer, and the resource's deadline for this has passed.
-        StaleVersion: somebody changed it since the caller read it.
-    """
-    with (
-        operation("booking.cancel", actor=actor, booking=str(booking_id)) as op,
-        transaction.atomic(savepoint=False),
-        audited(actor, reason=reason),
-    ):
-        booking = locks.slot_and_booking(booking_id, organization_id=organization_id)
-        if not BOOKING.allows("cancel", booking.status):
-            raise BookingOver(f"This booking is {booking.get_status_display()} already.")
-        check_version(booking, version)
-        if actor.kind == "customer":
-            if booking.slot.starts_at <= now:
-                raise BookingOver("This booking has started; ask the staff.")
-            if booking.status != BookingStatus.HELD:
-                rules.check_cancel(booking, now=now)
-        transitions.cancel([booking], now=now, reason=reason)
-        op.rows = 1
-    return booking
 
 
 def check_version(row: object, version: int | None) -> None:

@@ -49,12 +49,7 @@ def fitting(previewed: Preview, *, days: int) -> Pairs:
 
 def what_is_said(pairs: Pairs) -> dict[uuid.UUID, dict[str, Any]]:
     """What the apps above have to say of bookings that move, by booking: that a price stays."""
-    said: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
-    answers: list[tuple[Any, Any]] = signals.bookings_moving.send(Booking, pairs=pairs)
-    for _receiver, told in answers:
-        for booking_id, facts in (told or {}).items():
-            said[booking_id] |= facts
-    return said
+    return signals.merged(signals.bookings_moving.send(Booking, pairs=pairs))
 
 
 def move(done: Applied, by: timedelta, *, actor: Actor, reason: str, now: datetime) -> None:

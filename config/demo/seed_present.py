@@ -25,7 +25,7 @@ from config.demo.seed_people import CUSTOMER, staff_actor
 from config.demo.seed_slips import Format
 from config.demo.seed_venues import LAKESIDE, RIVERSIDE, slots_of
 from payments.models import CartTransaction
-from payments.services import carts, checkout, decisions, proofs, reschedule, series
+from payments.services import cancellation, carts, checkout, decisions, proofs, reschedule, series
 
 HOUR = timedelta(hours=1)
 BROWSERS = (
@@ -213,7 +213,7 @@ class Venue:
 
     def cancel_booking(self, booking: Booking, *, at: datetime, reason: str) -> None:
         with self._from_office():
-            booking_services.cancel(
+            cancellation.cancel_booking(
                 booking_id=booking.pk,
                 organization_id=self.organization.pk,
                 actor=self.desk,

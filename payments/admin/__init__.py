@@ -1,6 +1,6 @@
 """What staff see of money: the review queue, transactions, proofs, prices and policies."""
 
-from payments.admin import panels, prices, waitlist
+from payments.admin import cancelling, panels, prices, waitlist
 from payments.admin.late import LatePaymentAdmin
 from payments.admin.prices import PolicyAdmin, PolicyInline, PriceInline
 from payments.admin.proofs import ProofAdmin
@@ -13,6 +13,7 @@ __all__ = [
     "PriceInline",
     "ProofAdmin",
     "TransactionAdmin",
+    "cancelling",
     "panels",
     "prices",
     "waitlist",

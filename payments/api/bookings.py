@@ -21,14 +21,13 @@ from bookings.api.serializers import Reason
 from bookings.api.views import OrganizationView
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
-from bookings.services import bookings as booking_services
 from bookings.services.free_times import named
 from bookings.services.organizations import customer_of
 from payments import selectors
 from payments.api import representations, serializers
 from payments.api.times import time_in
 from payments.lifecycle import PaymentMethod
-from payments.services import carts, checkout, decisions
+from payments.services import cancellation, carts, checkout, decisions
 
 
 class Bookings(OrganizationView):
@@ -173,7 +172,7 @@ class Cancel(OrganizationView):
         now = timezone.now()
 
         def execute() -> Answer:
-            booking = booking_services.cancel(
+            booking = cancellation.cancel_booking(
                 booking_id=pk,
                 organization_id=self.viewer.organization.pk,
                 actor=actor,

@@ -6,7 +6,7 @@ bookings :func:`right_answer` decides.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -182,12 +182,12 @@ def _end_bookings(
     move = {T.REJECTED: "reject", T.EXPIRED: "expire"}.get(T(settled.status), "cancel")
     same = [b for b in live if BOOKING.allows(move, b.status)]
     others = [b for b in live if not BOOKING.allows(move, b.status)]
-    step = {
+    steps: dict[str, Callable[..., object]] = {
         "reject": booking_transitions.reject,
         "expire": booking_transitions.expire,
         "cancel": booking_transitions.cancel,
-    }[move]
-    step(same, now=now, reason=reason)
+    }
+    steps[move](same, now=now, reason=reason)
     booking_transitions.cancel(others, now=now, reason=reason)
     return FixResult.fixed(f"{len(live)} bookings were ended, as the transaction was.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -17,11 +18,13 @@ from bookings import transitions as booking_transitions
 from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING, ENDED, BookingStatus
 from bookings.models import Booking
+from bookings.notices import Said
 from bookings.services.bookings import check_version
 from payments import locks, notices, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
-from payments.models import CartTransaction
+from payments.models import CartItem, CartTransaction
+from payments.services import cancellation
 
 LONGEST_REASON = 1_000
 
@@ -76,13 +79,18 @@ def approve_locked(
     now: datetime,
     reason: str,
 ) -> int:
-    """The steps of an approval on locked rows; returns how many rows changed."""
+    """The steps of an approval on locked rows; returns how many rows changed.
+
+    What was cancelled under review is owed back for certain now.
+    """
     pending = [b for b in bookings if b.status == BookingStatus.PENDING]
     booking_transitions.confirm(pending, now=now)
     changes = transitions.decided(actor, now=now, reason=reason)
     if found.payment_method == PaymentMethod.PAY_NOW:
         changes |= {"payment_status": PaymentStatus.PAID, "paid_at": now}
     transitions.move([found], "approve", **changes)
+    if _some_cancelled(bookings):
+        transitions.verify_refunds(found)
     accepted = transitions.decide_proofs([found], "accept")
     outbox.emit_many([notices.to_customer("transaction.approved", found, pending)])
     return 1 + 3 * len(pending) + accepted
@@ -96,12 +104,17 @@ def reject(
     reason: str,
     now: datetime,
     version: int | None = None,
+    refund: bool = False,
 ) -> CartTransaction:
     """Reject a transaction with a reason; its seats go back at once.
 
+    Args:
+        refund: the money has arrived all the same: all of it is owed back. Without it, nothing
+            is owed of what was cancelled while the proof was under review.
+
     Raises:
         AlreadyDecided, OwnTransaction, StaleVersion: see ``approve``.
-        Invalid: no reason.
+        Invalid: no reason, or nothing was to be paid in advance that could have arrived.
     """
     check_reason(reason)
     with (
@@ -119,15 +132,33 @@ def reject(
         transitions.check(found, "reject")
         check_version(found, version)
         _not_own(found, actor)
+        if refund and found.payment_method != PaymentMethod.PAY_NOW:
+            raise Invalid("Nothing was to be paid in advance.", field="refund")
         pending = [b for b in bookings if b.status == BookingStatus.PENDING]
+        gone = _some_cancelled(bookings)
         booking_transitions.reject(pending, now=now, reason=reason)
         changes = transitions.decided(actor, now=now, reason=reason)
-        if found.payment_method == PaymentMethod.PAY_NOW:
+        if refund:
+            changes |= {"payment_status": PaymentStatus.PAID, "paid_at": now}
+        elif found.payment_method == PaymentMethod.PAY_NOW:
             changes["payment_status"] = PaymentStatus.FAILED
         transitions.move([found], "reject", ended_at=now, **changes)
         transitions.decide_proofs([found], "reject")
+        said: Said = {}
+        if refund:
+            said = _owe_all(found, now=now, reason=reason, some_cancelled=gone)
+        elif gone:
+            transitions.waive_unseen(found, actor=actor, now=now, note=reason)
         outbox.emit_many(
-            [notices.to_customer("transaction.rejected", found, pending, reason=reason)]
+            [
+                notices.to_customer(
+                    "transaction.rejected",
+                    found,
+                    pending,
+                    reason=reason,
+                    **notices.money_back(said),
+                )
+            ]
         )
         op.rows = 1 + 2 * len(pending)
         found.locked_bookings = bookings
@@ -142,13 +173,20 @@ def cancel(
     reason: str,
     now: datetime,
     version: int | None = None,
+    accepted_fee: Decimal | None = None,
+    keep_fee: bool = False,
 ) -> CartTransaction:
-    """Cancel a transaction with every booking in it that is still live.
+    """Cancel a transaction with every booking in it that is still live; what was paid for them
+    is owed back, less the fee.
+
+    Args:
+        accepted_fee, keep_fee: see ``cancellation.cancel_booking``; of all of them together.
 
     Raises:
         AlreadyDecided: it has ended.
         BookingOver: somebody came or was missed, or it has started and the actor is a customer.
         TooLate: the actor is a customer, and the deadline of one of the bookings has passed.
+        FeeDue, OwnTransaction: see ``cancellation.cancel_booking``.
     """
     check_reason(reason)
     with (
@@ -168,10 +206,17 @@ def cancel(
                 raise BookingOver("A booking has started already; ask the staff.")
             for booking in live:
                 rules.check_cancel(booking, now=now)
+        cancellation.agree(live, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now)
         # The last booking takes the transaction with it (payments/receivers.py).
-        booking_transitions.cancel(live, now=now, reason=reason, tell=False)
+        said = booking_transitions.cancel(live, now=now, reason=reason, tell=False)
         found.refresh_from_db()
-        outbox.emit_many([notices.to_customer("transaction.cancelled", found, live, reason=reason)])
+        outbox.emit_many(
+            [
+                notices.to_customer(
+                    "transaction.cancelled", found, live, reason=reason, **notices.money_back(said)
+                )
+            ]
+        )
         op.rows = 1 + 2 * len(live)
         found.locked_bookings = bookings
     return found
@@ -219,6 +264,20 @@ def check_reason(reason: str) -> None:
         raise Invalid("Say why: the customer will read it.", field="reason")
     if len(reason) > LONGEST_REASON:
         raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="reason")
+
+
+def _some_cancelled(bookings: Sequence[Booking]) -> bool:
+    """Whether something may be owed back already, which nobody has verified."""
+    return any(b.status == BookingStatus.CANCELLED for b in bookings)
+
+
+def _owe_all(found: CartTransaction, *, now: datetime, reason: str, some_cancelled: bool) -> Said:
+    """The money of a transaction that was just rejected is there: all of it is owed back."""
+    items = list(CartItem.objects.filter(transaction=found).order_by("pk"))
+    if some_cancelled:
+        transitions.verify_refunds(found)
+    # What had been cancelled or had expired before the proof came was paid with it.
+    return transitions.owe_refunds([found], items, now=now, reason=reason)
 
 
 def _not_own(found: CartTransaction, actor: Actor) -> None:

@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from django.db import transaction
@@ -36,7 +37,7 @@ from bookings.services import free_times
 from payments import notices
 from payments.errors import SeriesNotFree
 from payments.models import CartTransaction
-from payments.services import checkout, desk
+from payments.services import cancellation, checkout, desk
 from payments.services.carts import check_units
 from payments.services.decisions import check_reason
 
@@ -268,19 +269,24 @@ def cancel_series(
     actor: Actor,
     reason: str,
     now: datetime,
+    accepted_fee: Decimal | None = None,
+    keep_fee: bool = False,
 ) -> Cancelled:
     """Cancel what is to come of a series: all of it, or from one booking on.
 
-    Items and orders follow as with any cancelled booking; one message says what was cancelled.
+    Items, orders and money follow as with any cancelled booking; one message says what was
+    cancelled.
 
     Args:
         from_booking_id: leave what starts before this booking.
+        accepted_fee, keep_fee: see ``cancellation.cancel_booking``; of all of them together.
 
     Raises:
         BookingOver: nothing of it is to come.
         TooLate: the actor is a customer, and for all of it the deadline has passed.
         Invalid: no reason.
         NotFound: the organisation has no such series, or the series no such booking.
+        FeeDue, OwnTransaction: see ``cancellation.cancel_booking``.
     """
     check_reason(reason)
     with (
@@ -302,8 +308,11 @@ def cancel_series(
         going = [b for b in live if b not in too_late]
         if not going:
             rules.check_cancel(too_late[0], now=now)
-        booking_transitions.cancel(going, now=now, reason=reason, tell=False)
-        outbox.emit_many([notices.series_cancelled(series, going, reason=reason)])
+        cancellation.agree(
+            going, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now
+        )
+        said = booking_transitions.cancel(going, now=now, reason=reason, tell=False)
+        outbox.emit_many([notices.series_cancelled(series, going, reason=reason, said=said)])
         op.rows = 2 * len(going)
     return Cancelled(series, going, too_late)
 

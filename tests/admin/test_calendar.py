@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bookings.models import Booking, Membership, ResourcePart, ScheduleException, Slot
-from bookings.services import bookings as booking_services
 from config.admin.calendar.axis import Axis, Day
 from config.admin.calendar.blocks import Block, _side_by_side
+from payments.services import cancellation
 from tests import factories as f
 from tests.admin.conftest import ROLES, as_role, signed_in, staff, superuser
 
@@ -103,7 +103,7 @@ def test_seats_whose_hold_ran_out_are_free_and_nobody_sits_on_them(venue):
 
 
 def test_whoever_cancelled_is_not_there_any_more(venue):
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=venue.booking.pk,
         organization_id=venue.organization.pk,
         actor=f.actor_of(venue.membership),

@@ -11,8 +11,7 @@ from django.utils import timezone
 from audit.history import trail_of
 from bookings import codes
 from bookings.models import Booking
-from bookings.services import bookings as booking_services
-from payments.services import decisions
+from payments.services import cancellation, decisions
 from tests import factories as f
 from tests.admin.conftest import as_role, confirmed_today, signed_in, staff
 
@@ -110,7 +109,7 @@ def test_another_day_says_which(venue):
 def test_a_cancelled_booking_says_so(venue):
     booking = confirmed_today(venue)
     code = code_of(booking)
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=venue.organization.pk,
         actor=f.SYSTEM,

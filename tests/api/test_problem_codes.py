@@ -14,11 +14,10 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, Organization, Resource, Series, Slot
-from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from config.schema import ALWAYS, WITH_BODY, WITH_KEY
 from payments.models import CartTransaction, PaymentPolicy, Proof
-from payments.services import carts
+from payments.services import cancellation, carts
 from tests import factories as f
 from tests.api.client import Answer, Client
 from tests.api.operations import EXAMPLES, codes_of, operations
@@ -61,7 +60,7 @@ def unchanged(send: Callable[[], Answer]) -> Answer:
 
 
 def cancel(booking: Booking) -> Booking:
-    return booking_services.cancel(
+    return cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

@@ -19,6 +19,7 @@ from bookings.lifecycle import BOOKING
 from bookings.models import Booking, Slot
 from bookings.models.booking import ALPHABET, new_reference
 from bookings.services import bookings
+from payments.services import cancellation
 from tests import factories as f
 from tests.corruption import corrupt
 from tests.faults import raising, striking
@@ -36,7 +37,7 @@ def held(minutes_ago=0, *, slot=None, units=1):
 
 
 def cancel(booking, *, actor=f.SYSTEM, now=None, **kwargs):
-    return bookings.cancel(
+    return cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=actor,

@@ -18,6 +18,7 @@ from bookings.errors import (
 )
 from bookings.models import Booking, CheckInCode
 from bookings.services import bookings, check_in
+from payments.services import cancellation
 from tests import factories as f
 from tests.invariants import assert_consistent, everything, refusal
 
@@ -90,7 +91,7 @@ def test_the_code_of_another_organisation_is_unknown():
 
 def test_a_cancelled_booking_is_not_let_in():
     booking = confirmed()
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

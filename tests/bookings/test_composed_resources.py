@@ -14,7 +14,8 @@ from audit.errors import NotFound, translate
 from bookings import selectors, transitions
 from bookings.errors import DoesNotFit, MadeInCircles, ResourceTaken
 from bookings.models import Occupancy, Pool, PoolMember, PoolNeed, Resource, ResourcePart, Slot
-from bookings.services import bookings, reschedule, resources
+from bookings.services import reschedule, resources
+from payments.services import cancellation
 from tests import factories as f
 from tests.invariants import assert_consistent, everything, refusal
 
@@ -61,7 +62,7 @@ def book(slot, **kwargs):
 
 
 def leave(booking):
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

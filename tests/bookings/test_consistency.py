@@ -20,6 +20,7 @@ from bookings import codes
 from bookings.models import Booking, CheckInCode, Occupancy, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import check_in
+from payments.services import cancellation
 from tests import factories as f
 from tests.corruption import AUDITOR, check, corrupt, fix, last_line
 
@@ -379,7 +380,7 @@ def test_nothing_is_found_on_the_way_from_the_hold_to_the_end(customer, court, o
     f.approve(made)
     seen.append(check() - _files_of_tests())
     booking = Booking.objects.get(slot=slot)
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=Booking.objects.get(slot=spare).pk,
         organization_id=organization.pk,
         actor=AUDITOR,

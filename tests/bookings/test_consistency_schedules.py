@@ -28,6 +28,7 @@ from bookings.models import (
 from bookings.services import closings, schedules
 from bookings.services import resources as resource_services
 from bookings.services import slots as slot_services
+from payments.services import cancellation
 from tests import factories as f
 from tests.corruption import check, check_rows, corrupt, fix, last_line
 from tests.invariants import everything
@@ -254,9 +255,8 @@ def test_what_happens_every_day_is_no_finding(room):
     change(room, rule(max_bookings=1, max_units=1))  # lowered under people
     assert check() == set()
     booking = first.bookings.order_by("pk").first()
-    from bookings.services import bookings
 
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=room.organization_id,
         actor=STAFF,

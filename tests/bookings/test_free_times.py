@@ -19,11 +19,11 @@ from bookings.errors import (
     TooSoon,
 )
 from bookings.models import Booking, Customer, Pool, PoolMember, Resource, ScheduleException, Slot
-from bookings.services import bookings, closings, resources
+from bookings.services import closings, resources
 from bookings.services.free_times import FreeTime
 from payments.errors import SeriesNotFree
 from payments.models import CartItem
-from payments.services import carts, checkout, desk, series
+from payments.services import cancellation, carts, checkout, desk, series
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems, refusal
@@ -236,7 +236,7 @@ def test_a_slot_is_made_for_the_time_that_is_booked(court):
 
 def test_the_slot_of_a_time_that_became_free_is_used_again_with_today_s_buffers(court):
     first = hold(of(court), court, at(12))
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=first.pk,
         organization_id=court.organization_id,
         actor=f.SYSTEM,

@@ -14,11 +14,11 @@ from audit.models import OutboxEvent
 from bookings import locks, rules, tasks
 from bookings.errors import BookingOver, NotStarted, TooManyNoShows
 from bookings.models import Booking, Organization
-from bookings.services import bookings, check_in, no_shows
+from bookings.services import check_in, no_shows
 from config.celery import CELERY_BEAT_SCHEDULE
 from payments.errors import AlreadyDecided
 from payments.models import CartTransaction
-from payments.services import carts, checkout, decisions, desk
+from payments.services import cancellation, carts, checkout, decisions, desk
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, race, without
 from tests.corruption import corrupt
@@ -284,7 +284,7 @@ def test_staff_mark_somebody_from_the_start_on():
 def test_of_several_those_that_can_be_marked_are_and_the_others_are_named():
     slot = f.make_slot(max_bookings=3)
     one, two, gone = confirmed(slot), confirmed(slot), confirmed(slot)
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=gone.pk,
         organization_id=gone.organization_id,
         actor=f.SYSTEM,

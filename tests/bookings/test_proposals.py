@@ -23,6 +23,7 @@ from bookings.errors import (
 )
 from bookings.models import Booking, Occupancy, Pool, PoolMember, PoolNeed, Proposal, Slot
 from bookings.services import bookings, reschedule
+from payments.services import cancellation
 from tests import factories as f
 from tests.bookings.test_reschedule import booked, move, own, place, refused, staff_of, taken
 from tests.corruption import last_line
@@ -64,7 +65,7 @@ def withdraw(booking, **kwargs):
 
 
 def cancel(booking):
-    return bookings.cancel(
+    return cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

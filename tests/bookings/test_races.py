@@ -14,6 +14,7 @@ from audit.errors import constraint_name
 from bookings import codes, locks
 from bookings.models import Booking, Resource, Slot, User
 from bookings.services import bookings, check_in, organizations, slots
+from payments.services import cancellation
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -183,7 +184,7 @@ def test_nobody_waits_for_a_rival_slot_that_somebody_is_working_on():
     booking = f.hold(owner, early)
 
     first, second = interleave(
-        lambda: bookings.cancel(
+        lambda: cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=booking.organization_id,
             actor=f.SYSTEM,
@@ -330,7 +331,7 @@ def test_of_check_in_and_cancellation_at_once_one_wins():
 
     outcomes = race(
         scan(booking),
-        lambda: bookings.cancel(
+        lambda: cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=booking.organization_id,
             actor=f.SYSTEM,

@@ -11,10 +11,10 @@ from django.utils import timezone
 from audit.models import OutboxEvent
 from bookings import locks_times, tasks
 from bookings.models import Booking, Reminder
-from bookings.services import bookings, reminders
+from bookings.services import reminders
 from bookings.services import reschedule as proposals
 from config.celery import CELERY_BEAT_SCHEDULE
-from payments.services import checkout, decisions, reschedule
+from payments.services import cancellation, checkout, decisions, reschedule
 from tests import factories as f
 from tests.concurrency import interleave, race, without
 from tests.corruption import corrupt
@@ -73,7 +73,7 @@ def move(booking, slot, *, now=None):
 
 
 def cancel(booking):
-    return bookings.cancel(
+    return cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

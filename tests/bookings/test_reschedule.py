@@ -22,7 +22,8 @@ from bookings.errors import (
     TooSoon,
 )
 from bookings.models import Booking, Occupancy, Slot
-from bookings.services import bookings, reschedule
+from bookings.services import reschedule
+from payments.services import cancellation
 from tests import factories as f
 from tests.corruption import last_line
 from tests.invariants import assert_consistent
@@ -229,7 +230,7 @@ def test_what_is_in_a_cart_or_over_is_not_moved(hall):
     assert "cart" in error.detail
 
     gone = booked(two)
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=gone.pk,
         organization_id=gone.organization_id,
         actor=f.SYSTEM,

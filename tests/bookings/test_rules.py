@@ -8,8 +8,8 @@ from django.utils import timezone
 from bookings import rules
 from bookings.errors import SlotGone, TooFarAhead, TooManyBookings, TooSoon
 from bookings.models import Booking, Slot
-from bookings.services import bookings, reschedule
-from payments.services import carts, checkout
+from bookings.services import reschedule
+from payments.services import cancellation, carts, checkout
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, won
 from tests.invariants import assert_consistent, refusal
@@ -103,7 +103,7 @@ def test_what_is_cancelled_counts_no_more(limited):
     one, two, three = f.make_slots(limited, 3)
     booking = book(customer, one)
     add(customer, two)
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=limited.organization_id,
         actor=f.actor_of(customer),

@@ -18,6 +18,7 @@ from bookings import codes, locks, selectors_schedules, slot_rows
 from bookings.models import Booking, Schedule, Slot
 from bookings.services import bookings, check_in, regenerating, reschedule, resources
 from bookings.services import slots as slot_services
+from payments.services import cancellation
 from tests import factories as f
 from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, without, won
@@ -68,7 +69,7 @@ def close_down(room):
 
 
 def cancel(booking):
-    return lambda: bookings.cancel(
+    return lambda: cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=STAFF,

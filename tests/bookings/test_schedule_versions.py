@@ -10,9 +10,9 @@ from audit.errors import Invalid, NotFound
 from bookings import selectors_schedules, signals
 from bookings.errors import PlanChanged, SlotGone
 from bookings.models import Booking, Resource, Schedule, Slot
-from bookings.services import bookings, closings, regenerating, schedules
+from bookings.services import closings, regenerating, schedules
 from bookings.services import slots as slot_services
-from payments.services import checkout
+from payments.services import cancellation, checkout
 from tests import factories as f
 from tests.invariants import everything, refusal
 from tests.timetable import (
@@ -54,7 +54,7 @@ def starts(resource, **conditions):
 
 
 def leave(booking):
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=STAFF,

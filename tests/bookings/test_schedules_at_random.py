@@ -16,8 +16,9 @@ from django.db import transaction
 from audit.errors import DomainError
 from bookings.lifecycle import LIVE
 from bookings.models import Booking, Slot
-from bookings.services import bookings, regenerating, reschedule, schedules
+from bookings.services import regenerating, reschedule, schedules
 from bookings.services import slots as slot_services
+from payments.services import cancellation
 from tests import factories as f
 from tests import timetable
 from tests.invariants import assert_consistent
@@ -138,7 +139,7 @@ class Story:
     def leave(self):
         booking = self.some_booking()
         if booking is not None:
-            bookings.cancel(
+            cancellation.cancel_booking(
                 booking_id=booking.pk,
                 organization_id=booking.organization_id,
                 actor=STAFF,

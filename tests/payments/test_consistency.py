@@ -21,14 +21,13 @@ from audit.models import OutboxEvent
 from bookings import codes
 from bookings.lifecycle import ADMITTED, ENDED, BookingStatus
 from bookings.models import Booking, CheckInCode, Slot
-from bookings.services import bookings as booking_services
 from bookings.services import check_in
 from payments.consistency.agreement import right_answer
 from payments.files import examine
 from payments.lifecycle import TransactionStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy, Proof
 from payments.models.proof import proof_storage
-from payments.services import decisions
+from payments.services import cancellation, decisions
 from payments.services import proofs as proof_services
 from tests import factories as f
 from tests.corruption import AUDITOR, check, check_rows, corrupt, fix, last_line
@@ -744,7 +743,7 @@ def test_nothing_is_found_on_the_way_from_the_cart_to_the_door(customer, court):
     assert check() == set()
 
     for booking in (second, third):
-        booking_services.cancel(
+        cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=court.organization_id,
             actor=AUDITOR,

@@ -10,10 +10,9 @@ from audit.errors import Invalid, NotFound, StaleVersion
 from audit.models import OutboxEvent
 from bookings.errors import BookingOver
 from bookings.models import Booking, CheckInCode, Slot
-from bookings.services import bookings
 from payments.errors import AlreadyDecided, NotPayable, OwnTransaction, ProofMissing
 from payments.models import CartItem, CartTransaction, Proof
-from payments.services import decisions
+from payments.services import cancellation, decisions
 from tests import factories as f
 from tests.invariants import assert_consistent, refusal
 
@@ -58,7 +57,7 @@ def mails(kind):
 
 
 def cancel_one(booking, **kwargs):
-    return bookings.cancel(
+    return cancellation.cancel_booking(
         **{
             "booking_id": booking.pk,
             "organization_id": booking.organization_id,

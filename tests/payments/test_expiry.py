@@ -15,11 +15,10 @@ from django.utils import timezone
 
 from audit.models import OutboxEvent
 from bookings.models import Booking, Slot
-from bookings.services import bookings
 from config.celery import CELERY_BEAT_SCHEDULE
 from payments import locks, tasks
 from payments.models import CartItem, CartTransaction
-from payments.services import decisions, expiry
+from payments.services import cancellation, decisions, expiry
 from tests import factories as f
 from tests.corruption import corrupt
 from tests.faults import raising, striking
@@ -184,7 +183,7 @@ def test_payment_on_arrival_that_nobody_confirmed_expires_when_it_starts(room):
 def test_bookings_that_ended_before_stay_as_they_ended(room):
     made = order(room, 2)
     gone, _left = Booking.objects.order_by("pk")
-    bookings.cancel(
+    cancellation.cancel_booking(
         booking_id=gone.pk,
         organization_id=gone.organization_id,
         actor=f.SYSTEM,

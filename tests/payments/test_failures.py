@@ -27,7 +27,16 @@ from bookings.services.free_times import FreeTime
 from payments import files
 from payments.models import CartItem, CartTransaction, Proof
 from payments.models.proof import proof_storage
-from payments.services import carts, checkout, decisions, desk, proofs, reschedule, series
+from payments.services import (
+    cancellation,
+    carts,
+    checkout,
+    decisions,
+    desk,
+    proofs,
+    reschedule,
+    series,
+)
 from tests import factories as f
 from tests.api.client import Client
 from tests.faults import (
@@ -161,7 +170,7 @@ def cancelling_the_last_booking():
     one, other = Booking.objects.filter(cart_item__transaction=transaction)
 
     def cancel(booking):
-        return bookings.cancel(
+        return cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=booking.organization_id,
             actor=f.SYSTEM,
@@ -339,7 +348,7 @@ def withdrawing_a_proposal():
 
 
 def cancelling_with_a_proposal():
-    return stepping(bookings.cancel, proposed(), reason="ill")
+    return stepping(cancellation.cancel_booking, proposed(), reason="ill")
 
 
 def sweeping_a_proposal():

@@ -18,7 +18,7 @@ from bookings.services import bookings
 from payments import files, locks, transitions
 from payments.errors import AlreadyDecided, CartEmpty
 from payments.models import CartItem, CartTransaction, Proof
-from payments.services import carts, checkout, decisions, expiry, proofs
+from payments.services import cancellation, carts, checkout, decisions, expiry, proofs
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -83,7 +83,7 @@ def cancelling(transaction):
 
 
 def cancelling_one(booking):
-    return lambda: bookings.cancel(
+    return lambda: cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

@@ -16,11 +16,10 @@ from audit.models import OutboxEvent
 from bookings import signals
 from bookings.errors import BookingOver, TooLate
 from bookings.models import Booking, Organization, Proposal
-from bookings.services import bookings
 from bookings.services import reschedule as proposals
 from payments.errors import PriceDiffers
 from payments.models import CartItem, CartTransaction, PaymentPolicy, Price
-from payments.services import decisions, expiry, reschedule
+from payments.services import cancellation, decisions, expiry, reschedule
 from tests import factories as f
 from tests.bookings.test_reschedule import own, place, refused, staff_of, taken
 from tests.corruption import last_line
@@ -472,7 +471,7 @@ def test_the_last_booking_takes_transaction_and_proposal_with_it(waiting):
     made, slots = waiting
     one, two = bookings_in(made)
     for booking in (two, one):
-        bookings.cancel(
+        cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=booking.organization_id,
             actor=f.SYSTEM,
@@ -496,7 +495,7 @@ def test_customers_cancel_within_the_deadline_and_not_after_it(shop):
     late = deadline + timedelta(seconds=1)
 
     def single(booking, actor, now):
-        return bookings.cancel(
+        return cancellation.cancel_booking(
             booking_id=booking.pk,
             organization_id=booking.organization_id,
             actor=actor,
@@ -530,7 +529,7 @@ def test_what_is_only_in_the_cart_has_no_deadline(shop):
     held = f.hold(f.CustomerFactory(organization=shop[0].organization), slot)
 
     with transaction.atomic():
-        bookings.cancel(
+        cancellation.cancel_booking(
             booking_id=held.pk,
             organization_id=held.organization_id,
             actor=own(held),

@@ -25,7 +25,7 @@ from bookings.services import bookings, closings
 from bookings.services import reschedule as proposals
 from payments import locks
 from payments.models import CartTransaction
-from payments.services import decisions, reschedule
+from payments.services import cancellation, decisions, reschedule
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems
@@ -59,7 +59,7 @@ def moving(booking, slot, *, version=None):
 
 
 def cancelling(booking):
-    return lambda: bookings.cancel(
+    return lambda: cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=f.SYSTEM,

@@ -16,11 +16,10 @@ from bookings import locks as booking_locks
 from bookings import rules, transitions
 from bookings.errors import BookingOver, NotOffered, SlotGone, TooLate, TooManyBookings
 from bookings.models import Booking, Pool, PoolMember, Resource, Series, Slot
-from bookings.services import bookings as booking_services
 from bookings.services import resources as resource_services
 from payments.errors import MethodNotOffered, SeriesNotFree
 from payments.models import CartItem, CartTransaction
-from payments.services import series
+from payments.services import cancellation, series
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, won
 from tests.invariants import assert_consistent, refusal
@@ -422,7 +421,7 @@ def test_what_has_started_or_ended_stays_as_it_is(court, customer):
     slots = weekly(court, 3)
     made = book(customer, slots[0], 3, method="pay_on_arrival")
     f.approve(made.transaction)
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=made.dates[1].booking.pk,
         organization_id=court.organization_id,
         actor=f.SYSTEM,

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from audit.context import Actor
 from bookings.models import Booking, Customer, Resource, Slot
-from bookings.services import bookings as booking_services
 from payments.models import CartTransaction
+from payments.services import cancellation
 from payments.services import waitlist as accepting
 from tests.factories import CustomerFactory, ResourceFactory, actor_of, check_out, make_slot, soon
 from waitlist.models import Offer, WaitlistEntry
@@ -62,7 +62,7 @@ def window(resource: Resource, *, days: int = 10) -> Window:
 
 
 def cancel(booking: Booking, *, now: datetime | None = None, actor: Actor = STAFF) -> Booking:
-    return booking_services.cancel(
+    return cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=actor,

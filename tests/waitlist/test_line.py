@@ -16,6 +16,7 @@ from bookings.models import Booking
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from payments.models import CartItem
+from payments.services import cancellation
 from tests.api.test_statements import counted
 from tests.factories import (
     SYSTEM,
@@ -346,7 +347,7 @@ def test_any_time_of_a_resource_is_offered_when_one_comes_free() -> None:
     resource.refresh_from_db()
     assert resource.line == 1
     booking = bookings_in(slots[1])[0]
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=STAFF,
@@ -366,7 +367,7 @@ def test_a_court_that_comes_free_is_offered_to_those_who_wait_for_the_other_time
     other = make_slot(resource, starts_at=start + timedelta(minutes=30), minutes=60)
     booking = hold(somebody(one), one)
     entry = join(other)
-    booking_services.cancel(
+    cancellation.cancel_booking(
         booking_id=booking.pk,
         organization_id=booking.organization_id,
         actor=STAFF,

@@ -1,0 +1,156 @@
+"""What cancelling costs: the terms that were frozen at checkout, the clock and the money. Pure.
+
+A fee is only kept of what was paid; nobody owes one. Decision 22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from audit.errors import DomainError
+from bookings import rules
+from bookings.errors import BookingOver
+from bookings.lifecycle import BOOKING, BookingStatus
+from bookings.models import Booking
+from payments.lifecycle import PaymentStatus, TransactionStatus
+from payments.models import CartItem, CartTransaction
+
+NOTHING = Decimal("0.00")
+
+
+class Money(StrEnum):
+    """What is known of the money of a transaction."""
+
+    NONE = "none"  # nothing is paid
+    CLAIMED = "claimed"  # a proof says so; nobody has looked at the account yet
+    SEEN = "seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What cancelling a booking would do to its money.
+
+    Attributes:
+        refused: why the asker cannot cancel it; None if they can.
+        free_until: until when, inclusive, it costs nothing; None: at any time.
+        late_fee: what is kept after that, of what was paid.
+        fee: what is kept if it is cancelled now.
+        refund: what is owed back then.
+        verified: the money has been seen, so that the refund is certain.
+    """
+
+    refused: DomainError | None
+    free_until: datetime | None
+    late_fee: Decimal
+    fee: Decimal
+    refund: Decimal
+    currency: str
+    verified: bool
+
+
+def money_in(transaction: CartTransaction | None) -> Money:
+    """What is known of the money of a transaction; there is none in a cart."""
+    if transaction is None:
+        return Money.NONE
+    if transaction.payment_status == PaymentStatus.PAID:
+        return Money.SEEN
+    if transaction.status == TransactionStatus.UNDER_REVIEW:
+        return Money.CLAIMED
+    return Money.NONE
+
+
+def owed(item: CartItem) -> Decimal:
+    """What is owed back of a paid item that has ended."""
+    return (item.amount or NOTHING) - item.fee
+
+
+def free_until(item: CartItem | None, starts_at: datetime) -> datetime | None:
+    """The last moment at which cancelling costs nothing; None: there is no such end."""
+    if item is None or item.free_until_minutes is None or not item.late_fee:
+        return None
+    return starts_at - timedelta(minutes=item.free_until_minutes)
+
+
+def cost(
+    booking: Booking,
+    item: CartItem | None,
+    transaction: CartTransaction | None,
+    *,
+    by_customer: bool,
+    keep_fee: bool = False,
+    now: datetime,
+) -> Cost:
+    """What cancelling a booking now would cost.
+
+    Args:
+        booking: with slot and resource loaded.
+        by_customer: or else the house cancels, which is free unless it keeps the fee.
+        keep_fee: the house keeps what a customer would be charged.
+    """
+    money = money_in(transaction)
+    amount = (item.amount if item else None) or NOTHING
+    until = free_until(item, booking.slot.starts_at)
+    fee = NOTHING
+    # While nobody has looked at the account, it is all or nothing: there is nothing to keep from.
+    if money == Money.SEEN and (by_customer or keep_fee) and until is not None and now > until:
+        fee = min(item.late_fee, amount) if item else NOTHING
+    return Cost(
+        refused=refusal(booking, by_customer=by_customer, now=now),
+        free_until=until,
+        late_fee=item.late_fee if item and until else NOTHING,
+        fee=fee,
+        refund=NOTHING if money == Money.NONE else amount - fee,
+        currency=item.currency if item else "",
+        verified=money == Money.SEEN,
+    )
+
+
+def refusal(booking: Booking, *, by_customer: bool, now: datetime) -> DomainError | None:
+    """Why a booking cannot be cancelled by this side now, or None."""
+    try:
+        check(booking, by_customer=by_customer, now=now)
+    except DomainError as error:
+        return error
+    return None
+
+
+def check(booking: Booking, *, by_customer: bool, now: datetime) -> None:
+    """Raise what keeps a booking from being cancelled by this side now.
+
+    Raises:
+        BookingOver: it has ended, or it has started and a customer asks.
+        TooLate: a customer asks, and the deadline has passed, or they never may.
+    """
+    if not BOOKING.allows("cancel", booking.status):
+        raise BookingOver(f"This booking is {booking.get_status_display()} already.")
+    if by_customer:
+        if booking.slot.starts_at <= now:
+            raise BookingOver("This booking has started; ask the staff.")
+        if booking.status != BookingStatus.HELD:
+            rules.check_cancel(booking, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What cancelling several bookings of one currency would cost together."""
+
+    fee: Decimal
+    refund: Decimal
+    currency: str
+    verified: bool
+
+
+def total(costs: Iterable[Cost]) -> Total:
+    """The sum of what can be cancelled."""
+    found = [c for c in costs if c.refused is None]
+    priced = [c.currency for c in found if c.fee or c.refund] or [c.currency for c in found] or [""]
+    return Total(
+        fee=sum((c.fee for c in found), NOTHING),
+        refund=sum((c.refund for c in found), NOTHING),
+        currency=priced[0],
+        verified=all(c.verified for c in found if c.refund),
+    )
