@@ -5,7 +5,7 @@ A fee is only kept of what was paid; nobody owes one. Decision 22.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from enum import StrEnum
 from audit.errors import DomainError
 from bookings import rules
 from bookings.errors import BookingOver
-from bookings.lifecycle import BOOKING, BookingStatus
+from bookings.lifecycle import BOOKING, ENDED, BookingStatus
 from bookings.models import Booking
 from payments.lifecycle import PaymentStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction
@@ -125,13 +125,36 @@ def check(booking: Booking, *, by_customer: bool, now: datetime) -> None:
         BookingOver: it has ended, or it has started and a customer asks.
         TooLate: a customer asks, and the deadline has passed, or they never may.
     """
-    if not BOOKING.allows("cancel", booking.status):
+    if not is_live(booking):
         raise BookingOver(f"This booking is {booking.get_status_display()} already.")
     if by_customer:
         if booking.slot.starts_at <= now:
             raise BookingOver("This booking has started; ask the staff.")
         if booking.status != BookingStatus.HELD:
             rules.check_cancel(booking, now=now)
+
+
+def is_live(booking: Booking) -> bool:
+    """Whether it is in a status in which it can be cancelled at all."""
+    return BOOKING.allows("cancel", booking.status)
+
+
+def check_all(bookings: Sequence[Booking], *, by_customer: bool, now: datetime) -> list[Booking]:
+    """Those of an order that would be cancelled together; raises what keeps them from it.
+
+    Raises:
+        BookingOver: somebody came or was missed, or one has started and a customer asks.
+        TooLate: a customer asks, and the deadline of one of them has passed.
+    """
+    live = [b for b in bookings if is_live(b)]
+    if len(live) < sum(b.status not in ENDED for b in bookings):
+        raise BookingOver("Somebody was there already; cancel the other bookings singly.")
+    if by_customer:
+        if any(b.slot.starts_at <= now for b in live):
+            raise BookingOver("A booking has started already; ask the staff.")
+        for booking in live:
+            rules.check_cancel(booking, now=now)
+    return live
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +170,11 @@ class Total:
 def total(costs: Iterable[Cost]) -> Total:
     """The sum of what can be cancelled."""
     found = [c for c in costs if c.refused is None]
+    paid = [c for c in found if c.fee or c.refund]
     priced = [c.currency for c in found if c.fee or c.refund] or [c.currency for c in found] or [""]
     return Total(
         fee=sum((c.fee for c in found), NOTHING),
         refund=sum((c.refund for c in found), NOTHING),
         currency=priced[0],
-        verified=all(c.verified for c in found if c.refund),
+        verified=bool(paid) and all(c.verified for c in paid),
     )

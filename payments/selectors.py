@@ -33,6 +33,7 @@ from payments.models import (
     PaymentPolicy,
     Price,
     Proof,
+    Refund,
 )
 from payments.prices import Quote, quote
 
@@ -210,7 +211,7 @@ def with_parts(found: QuerySet[CartTransaction]) -> QuerySet[CartTransaction]:
 
 def _items() -> QuerySet[CartItem]:
     return CartItem.objects.select_related(
-        "booking__slot__resource", "booking__customer", "booking__check_in_code"
+        "booking__slot__resource", "booking__customer", "booking__check_in_code", "refund"
     ).order_by("created_at", "pk")
 
 
@@ -221,12 +222,30 @@ def items_of(transaction: CartTransaction) -> list[CartItem]:
         items = list(_items().filter(transaction=transaction))
     else:
         known = {b.pk: b for b in transaction.locked_bookings}
-        items = list(CartItem.objects.filter(transaction=transaction).order_by("created_at", "pk"))
+        rows = CartItem.objects.filter(transaction=transaction).select_related("refund")
+        items = list(rows.order_by("created_at", "pk"))
         for item in items:
             item.booking = known[item.booking_id]
     for item in items:
         item.transaction = transaction
     return items
+
+
+def refunds_of(items: Iterable[CartItem]) -> list[Refund]:
+    """What is owed back of the items of a transaction, the oldest first; refunds are loaded."""
+    found = {i.refund.pk: i.refund for i in items if i.refund is not None}
+    return sorted(found.values(), key=lambda r: (r.created_at, r.pk))
+
+
+def refunds(viewer: Viewer) -> QuerySet[Refund]:
+    """The refunds a person may see: staff the organisation's, customers their own.
+
+    Providers see no money but their own.
+    """
+    found = Refund.objects.filter(organization=viewer.organization)
+    if not viewer.may("payments.view_refund"):
+        found = found.filter(customer=viewer.customer) if viewer.customer else found.none()
+    return found.select_related("transaction", "customer")
 
 
 def proofs_of(transaction: CartTransaction) -> list[Proof]:

@@ -24,6 +24,7 @@ RULES = (
     "shortest_minutes",
     "longest_minutes",
     "most_live_bookings",
+    "customers_may_cancel",
     "cancel_until_minutes",
     "reschedule_until_minutes",
     "needs_approval",

@@ -33,6 +33,9 @@ class BookingRulesSerializer(serializers.Serializer):
     most_live_bookings = serializers.IntegerField(
         allow_null=True, help_text="Of one customer at a time; null: no limit."
     )
+    customers_may_cancel = serializers.BooleanField(
+        help_text="If not, only the staff cancel what is confirmed."
+    )
     cancel_until_minutes = serializers.IntegerField(
         help_text="Until how long before the start customers may cancel."
     )

@@ -281,6 +281,8 @@ SPECTACULAR_SETTINGS = {
         "LatePaymentStatus": "payments.lifecycle.LateStatus",
         "PaymentStatus": "payments.lifecycle.PaymentStatus",
         "PaymentMethod": "payments.lifecycle.PaymentMethod",
+        "RefundStatus": "payments.lifecycle.RefundStatus",
+        "RefundWay": "payments.lifecycle.RefundWay",
         "ResourceKind": "bookings.models.resource.Resource.Kind",
         "WaitlistStatus": "waitlist.lifecycle.EntryStatus",
         "Role": "bookings.models.organization.Role",

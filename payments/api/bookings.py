@@ -17,7 +17,6 @@ from audit.api.pages import page_in, paginate
 from audit.errors import Forbidden, NotFound
 from audit.idempotency import Answer
 from bookings import selectors as booking_selectors
-from bookings.api.serializers import Reason
 from bookings.api.views import OrganizationView
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
@@ -25,6 +24,7 @@ from bookings.services.free_times import named
 from bookings.services.organizations import customer_of
 from payments import selectors
 from payments.api import representations, serializers
+from payments.api.cancelling import fee_in
 from payments.api.times import time_in
 from payments.lifecycle import PaymentMethod
 from payments.services import cancellation, carts, checkout, decisions
@@ -151,22 +151,32 @@ class Cancel(OrganizationView):
     @extend_schema(
         operation_id="cancel_booking",
         tags=["Bookings"],
-        request=Reason,
+        request=serializers.CancelRequest,
         responses={200: serializers.PricedBooking},
         extensions={
-            "x-problems": ["booking_over", "too_late", "permission_denied"],
+            "x-problems": [
+                "booking_over",
+                "too_late",
+                "fee_due",
+                "own_transaction",
+                "permission_denied",
+            ],
             "x-if-match": "required",
             "x-etag": True,
         },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
-        """Give the seats back. With the last booking, its transaction is cancelled too."""
+        """Give the seats back. With the last booking, its transaction is cancelled too.
+
+        What was paid for it is owed back, less the fee, which a customer accepts by sending it.
+        """
         actor = self.actor
         if not self.viewer.may("bookings.change_booking"):
             self._allow_owner(pk)
             actor = self.viewer.as_customer
         fields = Fields(request.data)
         reason = fields.text("reason", longest=decisions.LONGEST_REASON, required=True)
+        fee, keep = fee_in(fields)
         fields.check()
         version = answers.version_in(request.headers.get("If-Match", ""), required=True)
         now = timezone.now()
@@ -179,13 +189,15 @@ class Cancel(OrganizationView):
                 reason=reason,
                 now=now,
                 version=version,
+                accepted_fee=fee,
+                keep_fee=keep,
             )
             return answers.answer(
                 representations.booking(booking, self.viewer, with_code=False),
                 headers={"ETag": answers.etag(booking)},
             )
 
-        return self.once(request, [reason, version], execute)
+        return self.once(request, [reason, version, fee, keep], execute)
 
     def _allow_owner(self, pk: uuid.UUID) -> None:
         found = booking_selectors.bookings(self.viewer).filter(pk=pk).first()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
 
 from audit.api.answers import money, money_or_none, stamp, stamp_or_none
+from audit.errors import DomainError
 from bookings.api import representations as bookings
 from bookings.models import Booking, Series, Slot
 from bookings.selectors import Availability, Viewer
 from payments import selectors
+from payments.cancelling import NOTHING, Cost, Total, owed
 from payments.lifecycle import UNDECIDED, PaymentMethod
-from payments.models import CartItem, CartTransaction, LatePayment, Proof
+from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
 from payments.prices import Quote
 from payments.services.series import Made, Occurrence
 
@@ -30,6 +33,21 @@ def slot(row: Slot, left: Availability, price: Quote) -> dict[str, Any]:
         "available_bookings": left.bookings,
         "price": money(price.amount),
         "currency": price.currency,
+        "cancellation": terms(row, price),
+    }
+
+
+def terms(row: Slot, price: Quote) -> dict[str, Any]:
+    """Until when a booking could be cancelled, and what it would cost; the resource is loaded."""
+    last = row.starts_at - timedelta(minutes=row.resource.cancel_until_minutes)
+    free = price.free_until_minutes
+    free_until = (
+        row.starts_at - timedelta(minutes=free) if price.late_fee and free is not None else None
+    )
+    return {
+        "possible_until": stamp(last) if row.resource.customers_may_cancel else None,
+        "free_until": stamp_or_none(free_until),
+        "late_fee": money(price.late_fee),
     }
 
 
@@ -51,6 +69,7 @@ def item(row: CartItem, price: Quote) -> dict[str, Any]:
         },
         "amount": money(price.amount),
         "currency": price.currency,
+        "cancellation": terms(booking.slot, price),
     }
 
 
@@ -76,6 +95,76 @@ def booking(
         "transaction": str(item.transaction_id) if item and item.transaction_id else None,
         "amount": money_or_none(item.amount) if item else None,
         "currency": (item.currency or None) if item else None,
+        "fee": money(item.fee) if item else money(NOTHING),
+        "refund": money(owed(item)) if item and item.refund_id else None,
+    }
+
+
+def cost(row: Booking, found: Cost) -> dict[str, Any]:
+    """What cancelling a booking now would cost."""
+    return {
+        "booking": str(row.pk),
+        **_whether(found.refused),
+        "free_until": stamp_or_none(found.free_until),
+        "late_fee": money(found.late_fee),
+        "fee": money(found.fee),
+        "refund": money(found.refund),
+        "currency": found.currency or None,
+        "verified": found.verified,
+    }
+
+
+def cost_of_all(
+    row: CartTransaction,
+    refused: DomainError | None,
+    bookings: Iterable[dict[str, Any]],
+    sum_: Total,
+) -> dict[str, Any]:
+    """What cancelling a transaction now would cost, in all and for each live booking."""
+    return {
+        "transaction": str(row.pk),
+        **_whether(refused),
+        "fee": money(sum_.fee),
+        "refund": money(sum_.refund),
+        "currency": row.currency,
+        "verified": sum_.verified,
+        "bookings": list(bookings),
+    }
+
+
+def _whether(refused: DomainError | None) -> dict[str, Any]:
+    return {
+        "may_cancel": refused is None,
+        "problem": refused.code if refused else None,
+        "reason": refused.detail if refused else "",
+    }
+
+
+def refund(row: Refund, viewer: Viewer) -> dict[str, Any]:
+    """Money that is owed back; who settled it, and notes, are for staff."""
+    inside = viewer.may("payments.view_refund")
+    return {
+        "id": str(row.pk),
+        "transaction": str(row.transaction_id),
+        "amount": money(row.amount),
+        "currency": row.currency,
+        "way": row.way,
+        "status": row.status,
+        "verified": row.verified,
+        "reason": row.reason,
+        "created_at": stamp(row.created_at),
+        "settled_at": stamp_or_none(row.settled_at),
+        "settled_by": row.settled_by if inside and row.settled_at else None,
+        "reference": row.reference,
+        "note": row.note if inside else "",
+    }
+
+
+def refund_alone(row: Refund, viewer: Viewer) -> dict[str, Any]:
+    """The same with whose it is; transaction and customer must be loaded."""
+    return refund(row, viewer) | {
+        "transaction_reference": row.transaction.reference,
+        "customer": {"id": str(row.customer_id), "name": row.customer.name},
     }
 
 
@@ -103,7 +192,9 @@ def transaction(
     *,
     with_code: bool = True,
 ) -> dict[str, Any]:
-    """A transaction with its bookings and proofs; its customer must be loaded."""
+    """A transaction with its bookings, proofs and refunds; its customer, and the refunds of the
+    items, must be loaded."""
+    items = list(items)
     return {
         "id": str(row.pk),
         "reference": row.reference,
@@ -129,6 +220,7 @@ def transaction(
         "version": row.version,
         "bookings": [booking(i.booking, viewer, i, with_code=with_code) for i in items],
         "proofs": [proof(p, viewer) for p in proofs],
+        "refunds": [refund(r, viewer) for r in selectors.refunds_of(items)],
     }
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from bookings.api.serializers import BookedSlot, BookingCustomer, BookingSerializer, Page
+from bookings.api.serializers import BookedSlot, BookingCustomer, BookingSerializer, Page, Reason
 from bookings.lifecycle import SlotStatus
 from payments.lifecycle import (
     LateStatus,
     PaymentMethod,
     PaymentStatus,
     ProofStatus,
+    RefundStatus,
+    RefundWay,
     TransactionStatus,
 )
 from payments.models import Proof
@@ -27,6 +29,16 @@ class Money(serializers.DecimalField):
         super().__init__(max_digits=12, decimal_places=2, **kwargs)  # type: ignore[arg-type]
 
 
+class CancellationTerms(serializers.Serializer):
+    possible_until = serializers.DateTimeField(
+        allow_null=True, help_text="For customers; null: only the staff cancel it."
+    )
+    free_until = serializers.DateTimeField(
+        allow_null=True, help_text="Inclusive; null: as long as it is possible."
+    )
+    late_fee = Money(help_text="Kept after that, of what was paid.")
+
+
 class SlotSerializer(BookedSlot):
     status = serializers.ChoiceField(choices=SlotStatus.choices)
     capacity = serializers.IntegerField(help_text="People that fit in.")
@@ -35,6 +47,7 @@ class SlotSerializer(BookedSlot):
     available_bookings = serializers.IntegerField()
     price = Money(help_text="Of one booking for as many people as `units` says.")
     currency = serializers.CharField(min_length=3, max_length=3)
+    cancellation = CancellationTerms(help_text="Of one booking at this price.")
 
 
 class SlotPage(Page):
@@ -81,6 +94,7 @@ class ItemSerializer(serializers.Serializer):
     price = ItemPrice(help_text="As of now; it is frozen at checkout.")
     amount = Money()
     currency = serializers.CharField(min_length=3, max_length=3)
+    cancellation = CancellationTerms(help_text="As of now; frozen at checkout, like the price.")
 
 
 class Total(serializers.Serializer):
@@ -130,6 +144,8 @@ class PricedBooking(BookingSerializer):
     transaction = serializers.UUIDField(allow_null=True)
     amount = Money(allow_null=True, help_text="Frozen at checkout.")
     currency = serializers.CharField(allow_null=True, min_length=3, max_length=3)
+    fee = Money(help_text="Kept when it was cancelled.")
+    refund = Money(allow_null=True, help_text="The part of a refund that is for it.")
 
 
 class BookingPage(Page):
@@ -163,6 +179,91 @@ class LatePaymentSerializer(serializers.Serializer):
     resolved_at = serializers.DateTimeField(allow_null=True, help_text="When staff decided.")
 
 
+class CancelRequest(Reason):
+    fee = Money(
+        required=False,
+        allow_null=True,
+        help_text="Customers: the fee they were shown and accept, where there is one.",
+    )
+    keep_fee = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Staff: keep what a customer would pay now."
+    )
+
+
+class CancellationPart(serializers.Serializer):
+    may_cancel = serializers.BooleanField()
+    problem = serializers.CharField(
+        allow_null=True, help_text="The code that cancelling would be refused with."
+    )
+    reason = serializers.CharField(allow_blank=True, help_text="The same in words.")
+    fee = Money(help_text="What would be kept of what was paid.")
+    refund = Money(help_text="What would be owed back.")
+    currency = serializers.CharField(allow_null=True, min_length=3, max_length=3)
+    verified = serializers.BooleanField(
+        help_text="The money has been seen. While a proof is under review, a refund depends on it."
+    )
+
+
+class CancellationOfBooking(CancellationPart):
+    booking = serializers.UUIDField()
+    free_until = serializers.DateTimeField(
+        allow_null=True, help_text="Inclusive; null: as long as it is possible."
+    )
+    late_fee = Money(help_text="Kept after that, of what was paid.")
+
+
+class CancellationOfTransaction(CancellationPart):
+    transaction = serializers.UUIDField()
+    bookings = CancellationOfBooking(many=True, help_text="Those that are live.")
+
+
+class RefundSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    transaction = serializers.UUIDField()
+    amount = Money()
+    currency = serializers.CharField(min_length=3, max_length=3)
+    way = serializers.ChoiceField(choices=RefundWay.choices)
+    status = serializers.ChoiceField(choices=RefundStatus.choices)
+    verified = serializers.BooleanField(
+        help_text="The money has been seen; false while only a proof says that it came."
+    )
+    reason = serializers.CharField(allow_blank=True, help_text="Why it is owed.")
+    created_at = serializers.DateTimeField(help_text="Owed since.")
+    settled_at = serializers.DateTimeField(allow_null=True)
+    settled_by = serializers.CharField(allow_null=True, help_text="For staff only.")
+    reference = serializers.CharField(allow_blank=True, help_text="Of the transfer or the credit.")
+    note = serializers.CharField(allow_blank=True, help_text="Why it was waived; for staff only.")
+
+
+class RefundOfCustomer(RefundSerializer):
+    transaction_reference = serializers.CharField()
+    customer = BookingCustomer()
+
+
+class RefundPage(Page):
+    results = RefundOfCustomer(many=True)
+
+
+class SettleRequest(serializers.Serializer):
+    reference = serializers.CharField(max_length=100, help_text="Of the transfer; it is told.")
+
+
+class WaiveRequest(serializers.Serializer):
+    note = serializers.CharField(max_length=500, help_text="Why it is not paid back.")
+
+
+class ReopenRequest(serializers.Serializer):
+    reason = serializers.CharField(max_length=500, help_text="Why; it stays in the history.")
+
+
+class RejectRequest(Reason):
+    refund = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        help_text="The money has arrived all the same: owe all of it back.",
+    )
+
+
 class TransactionInList(serializers.Serializer):
     id = serializers.UUIDField()
     reference = serializers.CharField(help_text="What to write on the transfer.")
@@ -192,6 +293,7 @@ class TransactionInList(serializers.Serializer):
     version = serializers.IntegerField(help_text="Counts changes; the ETag says the same.")
     bookings = PricedBooking(many=True)
     proofs = ProofSerializer(many=True)
+    refunds = RefundSerializer(many=True)
 
 
 class TransactionSerializer(TransactionInList):
@@ -299,6 +401,14 @@ CancelSeriesRequest = inline_serializer(
         ),
         "from": serializers.UUIDField(
             required=False, allow_null=True, help_text="The first booking that is cancelled."
+        ),
+        "fee": Money(
+            required=False,
+            allow_null=True,
+            help_text="Customers: the fee of all of them that they were shown and accept.",
+        ),
+        "keep_fee": serializers.BooleanField(
+            required=False, allow_null=True, help_text="Staff: keep what a customer would pay now."
         ),
     },
 )

@@ -22,6 +22,7 @@ from bookings.api.views import OrganizationView
 from bookings.models import Customer, Series
 from bookings.services.organizations import customer_of
 from payments.api import representations, serializers
+from payments.api.cancelling import fee_in
 from payments.lifecycle import PaymentMethod
 from payments.services import carts, checkout, decisions, desk, series
 
@@ -176,7 +177,15 @@ class Cancel(OrganizationView):
         tags=["Series"],
         request=serializers.CancelSeriesRequest,
         responses={200: serializers.SeriesCancelled},
-        extensions={"x-problems": ["booking_over", "too_late", "permission_denied"]},
+        extensions={
+            "x-problems": [
+                "booking_over",
+                "too_late",
+                "fee_due",
+                "own_transaction",
+                "permission_denied",
+            ]
+        },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Cancel all of it that is to come, or from one booking on. What a customer may not
@@ -190,6 +199,7 @@ class Cancel(OrganizationView):
         fields = Fields(request.data)
         reason = fields.text("reason", longest=decisions.LONGEST_REASON, required=True)
         first = fields.uuid("from")
+        fee, keep = fee_in(fields)
         fields.check()
         now = timezone.now()
 
@@ -200,6 +210,8 @@ class Cancel(OrganizationView):
                 from_booking_id=first,
                 actor=actor,
                 reason=reason,
+                accepted_fee=fee,
+                keep_fee=keep,
                 now=now,
             )
             return answers.answer(
@@ -209,7 +221,7 @@ class Cancel(OrganizationView):
                 }
             )
 
-        return self.once(request, [reason, first], execute)
+        return self.once(request, [reason, first, fee, keep], execute)
 
 
 def series_of(view: OrganizationView, pk: uuid.UUID) -> Series:

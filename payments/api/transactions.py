@@ -16,11 +16,12 @@ from audit.api.pages import page_in, paginate
 from audit.context import Actor
 from audit.errors import Forbidden, NotFound
 from audit.idempotency import Answer
-from bookings.api.serializers import OptionalReason, Reason
+from bookings.api.serializers import OptionalReason
 from bookings.api.views import OrganizationView
 from bookings.selectors import Viewer, load_proposals
 from payments import selectors
 from payments.api import representations, serializers
+from payments.api.cancelling import fee_in
 from payments.lifecycle import PaymentStatus, TransactionStatus
 from payments.models import CartTransaction
 from payments.services import decisions
@@ -186,23 +187,28 @@ class Reject(Decision):
     @extend_schema(
         operation_id="reject_transaction",
         tags=["Transactions"],
-        request=Reason,
+        request=serializers.RejectRequest,
         responses={200: serializers.TransactionSerializer},
         extensions={"x-problems": DECISIONS, "x-if-match": "optional", "x-etag": True},
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Reject it with a reason that the customer reads; the seats go back at once."""
         self.allow(pk, "payments.approve_carttransaction")
-        reason, version, now = _reason(request, required=True), self.version(request), _now()
+        fields = Fields(request.data)
+        reason = fields.text("reason", longest=decisions.LONGEST_REASON, required=True)
+        refund = bool(fields.boolean("refund"))
+        fields.check()
+        version, now = self.version(request), _now()
         return self.decide(
             request,
-            [reason, version],
+            [reason, version, refund],
             lambda: decisions.reject(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
                 actor=self.actor,
                 reason=reason,
                 version=version,
+                refund=refund,
                 now=now,
             ),
             reason=reason,
@@ -215,28 +221,44 @@ class Cancel(Decision):
     @extend_schema(
         operation_id="cancel_transaction",
         tags=["Transactions"],
-        request=Reason,
+        request=serializers.CancelRequest,
         responses={200: serializers.TransactionSerializer},
         extensions={
-            "x-problems": ["already_decided", "booking_over", "too_late", "stale_version"],
+            "x-problems": [
+                "already_decided",
+                "booking_over",
+                "too_late",
+                "fee_due",
+                "own_transaction",
+                "stale_version",
+            ],
             "x-if-match": "required",
             "x-etag": True,
         },
     )
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
-        """Cancel it with every booking in it that is still live."""
+        """Cancel it with every booking in it that is still live.
+
+        What was paid for them is owed back, less the fee, which a customer accepts by sending it.
+        """
         actor = self.allow(pk, "payments.change_carttransaction", owner=True)
-        reason, now = _reason(request, required=True), _now()
+        fields = Fields(request.data)
+        reason = fields.text("reason", longest=decisions.LONGEST_REASON, required=True)
+        fee, keep = fee_in(fields)
+        fields.check()
+        now = _now()
         version = self.version(request, required=True)
         return self.decide(
             request,
-            [reason, version],
+            [reason, version, fee, keep],
             lambda: decisions.cancel(
                 transaction_id=pk,
                 organization_id=self.viewer.organization.pk,
                 actor=actor,
                 reason=reason,
                 version=version,
+                accepted_fee=fee,
+                keep_fee=keep,
                 now=now,
             ),
             reason=reason,

@@ -13,14 +13,12 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import Invalid
 from audit.observability.operations import operation
-from bookings import rules
 from bookings import transitions as booking_transitions
-from bookings.errors import BookingOver
-from bookings.lifecycle import BOOKING, ENDED, BookingStatus
+from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
 from bookings.notices import Said
 from bookings.services.bookings import check_version
-from payments import locks, notices, selectors, transitions
+from payments import cancelling, locks, notices, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
 from payments.models import CartItem, CartTransaction
@@ -198,14 +196,7 @@ def cancel(
         found = locks.transaction(transaction_id, organization_id=organization_id)
         transitions.check(found, "cancel")
         check_version(found, version)
-        live = [b for b in bookings if BOOKING.allows("cancel", b.status)]
-        if len(live) < sum(b.status not in ENDED for b in bookings):
-            raise BookingOver("Somebody was there already; cancel the other bookings singly.")
-        if actor.kind == "customer":
-            if any(b.slot.starts_at <= now for b in live):
-                raise BookingOver("A booking has started already; ask the staff.")
-            for booking in live:
-                rules.check_cancel(booking, now=now)
+        live = cancelling.check_all(bookings, by_customer=cancellation.is_customer(actor), now=now)
         cancellation.agree(live, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now)
         # The last booking takes the transaction with it (payments/receivers.py).
         said = booking_transitions.cancel(live, now=now, reason=reason, tell=False)

@@ -11,9 +11,11 @@ from typing import Any
 
 from bookings.models import Booking
 from config.schema import document
+from payments.services import refunds
 from tests import factories as f
 from tests.api.client import Answer, Client
 from tests.api.world import Place, booking_of, code_of
+from tests.payments import money as m
 
 METHODS = ("get", "post", "patch", "put", "delete")
 
@@ -228,6 +230,48 @@ def cancel_booking(place: Place) -> Call:
     headers = {"If-Match": f'"v{booking.version}"'}
     path = f"bookings/{booking.pk}/cancel/"
     return Call(place.as_customer(), "POST", path, {"reason": "Ill"}, headers=headers)
+
+
+@example
+def get_cancellation_of_booking(place: Place) -> Call:
+    return Call(place.as_customer(), "GET", f"bookings/{booking_of(place.late()).pk}/cancellation/")
+
+
+@example
+def get_cancellation_of_transaction(place: Place) -> Call:
+    return Call(place.as_customer(), "GET", f"transactions/{place.late().pk}/cancellation/")
+
+
+@example
+def list_refunds(place: Place) -> Call:
+    place.refund()
+    return Call(place.as_customer(), "GET", "refunds/")
+
+
+@example
+def settle_refund(place: Place) -> Call:
+    path = f"refunds/{place.refund().pk}/settle/"
+    return Call(place.as_role("reviewer"), "POST", path, {"reference": "SEPA 4711"})
+
+
+@example
+def waive_refund(place: Place) -> Call:
+    path = f"refunds/{place.refund().pk}/waive/"
+    return Call(place.as_role("reviewer"), "POST", path, {"note": "They took a voucher"})
+
+
+@example
+def reopen_refund(place: Place) -> Call:
+    refund = place.refund()
+    m.change(refunds.settle, refund)
+    path = f"refunds/{refund.pk}/reopen/"
+    return Call(place.as_role("reviewer"), "POST", path, {"reason": "It came back"})
+
+
+@example
+def verify_refund(place: Place) -> Call:
+    path = f"refunds/{place.refund(seen=False).pk}/verify/"
+    return Call(place.as_role("reviewer"), "POST", path, {})
 
 
 @example

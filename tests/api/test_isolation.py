@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from bookings.models import Booking, CheckInCode
-from payments.models import CartTransaction, Proof
+from payments.models import CartTransaction, Proof, Refund
 from tests import factories as f
 from tests.api.operations import EXAMPLES, operations
 from tests.api.world import ROLES, World, booking_of
@@ -38,6 +38,7 @@ def state() -> dict[str, list]:
         "transactions": list(
             CartTransaction.objects.order_by("pk").values_list("pk", "status", "version")
         ),
+        "refunds": list(Refund.objects.order_by("pk").values_list("pk", "status", "verified")),
         "proofs": list(Proof.objects.order_by("pk").values_list("pk", "status")),
         "waitlist": list(WaitlistEntry.objects.order_by("pk").values_list("pk", "status")),
         "codes": list(CheckInCode.objects.order_by("pk").values_list("pk", "used_at")),
@@ -88,7 +89,7 @@ def test_a_foreign_id_inside_a_request_is_not_found(world, name, who):
 
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize(
-    "name", ["list_transactions", "list_bookings", "list_waitlist", "get_cart"]
+    "name", ["list_transactions", "list_bookings", "list_refunds", "list_waitlist", "get_cart"]
 )
 def test_lists_show_nothing_of_another_organisation(world, name, who):
     call = EXAMPLES[name](world.there)
@@ -121,6 +122,10 @@ STAFF_ONLY = {
     "reject_transaction": {"owner", "manager", "reviewer"},
     "take_payment": {"owner", "manager", "front_desk"},
     "check_in": {"owner", "manager", "front_desk"},
+    "settle_refund": {"owner", "manager", "reviewer"},
+    "waive_refund": {"owner", "manager", "reviewer"},
+    "reopen_refund": {"owner", "manager", "reviewer"},
+    "verify_refund": {"owner", "manager", "reviewer"},
 }
 STAFF_OR_OWNER = {
     "cancel_transaction": {"owner", "manager", "front_desk", "reviewer"},

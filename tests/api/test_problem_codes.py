@@ -16,12 +16,13 @@ from django.utils import timezone
 from bookings.models import Booking, Organization, Resource, Series, Slot
 from bookings.services import slots as slot_services
 from config.schema import ALWAYS, WITH_BODY, WITH_KEY
-from payments.models import CartTransaction, PaymentPolicy, Proof
-from payments.services import cancellation, carts
+from payments.models import CartTransaction, PaymentPolicy, Proof, Refund
+from payments.services import cancellation, carts, refunds
 from tests import factories as f
 from tests.api.client import Answer, Client
 from tests.api.operations import EXAMPLES, codes_of, operations
 from tests.api.world import Place, booking_of, code_of
+from tests.payments import money as m
 from waitlist.models import WaitlistEntry
 from waitlist.services import line
 
@@ -49,6 +50,7 @@ def unchanged(send: Callable[[], Answer]) -> Answer:
             list(Slot.objects.order_by("pk").values_list("pk", "taken_bookings", "taken_units")),
             list(CartTransaction.objects.order_by("pk").values_list("pk", "status", "version")),
             Proof.objects.count(),
+            list(Refund.objects.order_by("pk").values_list("pk", "status", "verified")),
             list(WaitlistEntry.objects.order_by("pk").values_list("pk", "status", "version")),
         )
 
@@ -661,6 +663,107 @@ def provider_may_not_decide_for_the_customer(place, name):
 def customer_may_not_propose(place, name):
     call = EXAMPLES[name](place)
     return unchanged(lambda: call.send(place.as_customer()))
+
+
+CANCELS = ("cancel_booking", "cancel_transaction", "cancel_series")
+
+
+def cancel_late(place: Place, name: str, client: Client, body: dict | None = None) -> Answer:
+    """Cancel what costs a fee of 10 euros."""
+    made = place.late() if name != "cancel_series" else late_series(place)
+    path = {
+        "cancel_booking": lambda: f"bookings/{booking_of(made).pk}",
+        "cancel_transaction": lambda: f"transactions/{made.pk}",
+        "cancel_series": lambda: f"series/{booking_of(made).series_id}",
+    }[name]()
+    headers = {} if name == "cancel_series" else {"If-Match": "*"}
+    said = {"reason": "Ill"} | (body or {})
+    return unchanged(lambda: client.post(f"{path}/cancel/", said, headers=headers))
+
+
+def late_series(place: Place) -> CartTransaction:
+    """A series of one date with such an order."""
+    made = place.late()
+    booking = booking_of(made)
+    found = Series.objects.create(
+        organization=place.organization,
+        resource=booking.slot.resource,
+        customer=booking.customer,
+        starts_at=booking.slot.starts_at,
+        ends_at=booking.slot.ends_at,
+        every_weeks=1,
+        times=1,
+        units=1,
+        created_at=timezone.now(),
+    )
+    Booking.objects.filter(pk=booking.pk).update(series=found)
+    return made
+
+
+@provokes("fee_due", *CANCELS)
+def fee_that_was_not_shown(place, name):
+    answer = cancel_late(place, name, place.as_customer(), {"fee": "9.00"})
+    assert answer.data["fee"] == answer.data["refund"] == "10.00"
+    assert answer.data["currency"] == "EUR"
+    return answer
+
+
+@provokes("own_transaction", *CANCELS)
+def fee_that_staff_waive_for_themselves(place, name):
+    staff = place.staff("manager")
+    place.customer.user = staff.user
+    place.customer.save()
+    return cancel_late(place, name, place.client(staff))
+
+
+WAYS = {
+    "settle_refund": ("settle", {"reference": "SEPA 1"}),
+    "waive_refund": ("waive", {"note": "None wanted"}),
+    "reopen_refund": ("reopen", {"reason": "It came back"}),
+    "verify_refund": ("verify", {}),
+}
+
+
+def change_refund(place: Place, name: str, refund: Refund, client: Client) -> Answer:
+    word, body = WAYS[name]
+    return unchanged(lambda: client.post(f"refunds/{refund.pk}/{word}/", body))
+
+
+@provokes("refund_settled", *WAYS)
+def refund_that_is_settled_or_owed(place, name):
+    refund = place.refund()
+    if name != "reopen_refund":
+        m.change(refunds.settle, refund)
+    return change_refund(place, name, refund, place.as_role("reviewer"))
+
+
+@provokes("refund_unverified", "settle_refund")
+def refund_of_money_that_nobody_has_seen(place, name):
+    return change_refund(place, name, place.refund(seen=False), place.as_role("reviewer"))
+
+
+@provokes("own_transaction", *WAYS)
+def refund_of_ones_own(place, name):
+    staff = place.staff("manager")
+    refund = place.refund()
+    if name == "reopen_refund":
+        m.change(refunds.settle, refund)
+    place.customer.user = staff.user
+    place.customer.save()
+    return change_refund(place, name, refund, place.client(staff))
+
+
+@provokes("permission_denied", *WAYS)
+def refund_that_only_others_may_settle(place, name):
+    return change_refund(place, name, place.refund(), place.as_role("front_desk"))
+
+
+@provokes("permission_denied", "get_cancellation_of_booking")
+def provider_may_not_ask_what_it_costs(place, name):
+    provider = place.staff("provider")
+    booking = booking_of(place.transaction())
+    Resource.objects.filter(pk=booking.slot.resource_id).update(provider=provider.user)
+    return unchanged(lambda: place.client(provider).get(f"bookings/{booking.pk}/cancellation/"))
 
 
 @provokes("too_late", "cancel_booking", "cancel_transaction")

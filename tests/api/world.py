@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,8 +14,8 @@ from audit.context import Actor
 from bookings import codes
 from bookings.models import Booking, Customer, Membership, Resource, Role, Series, Slot, User
 from bookings.services import reschedule
-from payments.models import CartTransaction, Proof
-from payments.services import series
+from payments.models import CancellationPolicy, CartTransaction, Proof, Refund
+from payments.services import cancellation, series
 from tests import factories as f
 from tests.api.client import Client
 from tests.waitlist import line as in_line
@@ -168,6 +169,30 @@ class Place:
         start = first.starts_at.astimezone(zone)
         later = [start + timedelta(weeks=number) for number in range(1, times)]
         return [first, *(self.slot(starts_at=at.astimezone(UTC), **kwargs) for at in later)]
+
+    def late(self, **kwargs: Any) -> CartTransaction:
+        """An approved and paid order of one booking, which a customer cancels for 10 euros."""
+        resource: Resource = f.ResourceFactory(organization=self.organization)
+        f.PriceFactory(resource=resource)
+        CancellationPolicy.objects.create(
+            resource=resource,
+            organization=self.organization,
+            free_until_minutes=60 * 24 * 30,
+            fee_percent=Decimal(50),
+        )
+        return self.approved(resource=resource, **kwargs)
+
+    def refund(self, *, seen: bool = True) -> Refund:
+        """20 euros that are owed to the customer."""
+        made = self.approved() if seen else self.submitted()[0]
+        cancellation.cancel_booking(
+            booking_id=booking_of(made).pk,
+            organization_id=self.organization.pk,
+            actor=f.SYSTEM,
+            reason="closed",
+            now=timezone.now(),
+        )
+        return Refund.objects.get(transaction=made)
 
     def series(self, times: int = 2, **kwargs: Any) -> Series:
         """A series of the customer, to be paid on arrival."""
