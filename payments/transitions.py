@@ -340,7 +340,7 @@ def owe_refunds(
     *,
     now: datetime,
     reason: str,
-    paid: bool = False,
+    known: Money | None = None,
 ) -> dict[uuid.UUID, dict[str, Any]]:
     """What was paid for ended items of locked transactions, and is not kept, is owed back.
 
@@ -349,13 +349,13 @@ def owe_refunds(
 
     Args:
         items: with bookings locked, each of one of the transactions.
-        paid: the money has been seen, whatever the transactions say of it.
+        known: what is known of the money, if it is not what the transactions say of it now.
 
     Returns:
         What is kept and owed back of each, by booking.
     """
     of = {t.pk: t for t in transactions}
-    money = {t.pk: Money.SEEN if paid else cancelling.money_in(t) for t in transactions}
+    money = {t.pk: known or cancelling.money_in(t) for t in transactions}
     together: dict[uuid.UUID, list[CartItem]] = defaultdict(list)
     said: dict[uuid.UUID, dict[str, Any]] = {}
     for item in items:

@@ -72,6 +72,23 @@ WRONG = {
         JOIN payments_cartitem i ON i.transaction_id = t.id
         GROUP BY t.id HAVING t.amount <> sum(i.amount) OR t.tax <> sum(i.tax)
             OR t.discount <> sum(i.discount)""",
+    "a refund differs from what its items were paid less what was kept": """
+        SELECT r.id, r.amount, sum(i.amount - i.fee) FROM payments_refund r
+        LEFT JOIN payments_cartitem i ON i.refund_id = r.id AND i.transaction_id = r.transaction_id
+        WHERE NOT EXISTS (SELECT 1 FROM payments_latepayment l WHERE l.refund_id = r.id)
+        GROUP BY r.id HAVING r.amount IS DISTINCT FROM sum(i.amount - i.fee)""",
+    "an order that was paid and is cancelled is not owed back": """
+        SELECT i.id FROM payments_cartitem i
+        WHERE i.status = 'cancelled' AND i.amount > i.fee AND i.refund_id IS NULL AND EXISTS (
+            SELECT 1 FROM payments_historicalcarttransaction p
+            WHERE p.id = i.transaction_id AND p.payment_status = 'paid' AND p.history_date < (
+                SELECT min(c.history_date) FROM payments_historicalcartitem c
+                WHERE c.id = i.id AND c.status = 'cancelled'))""",
+    "a fee was kept of what nobody paid": """
+        SELECT i.id FROM payments_cartitem i
+        LEFT JOIN payments_carttransaction t ON t.id = i.transaction_id
+        WHERE i.fee > 0 AND (t.payment_status IS DISTINCT FROM 'paid' OR i.status <> 'cancelled'
+            OR i.fee > i.late_fee)""",
     "a cart that was checked out has things in it": """
         SELECT i.id FROM payments_cartitem i JOIN payments_cart c ON c.id = i.cart_id
         WHERE c.status = 'checked_out' AND i.status = 'in_cart'""",

@@ -133,6 +133,7 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
                     ("notice_minutes", "horizon_days"),
                     ("most_live_bookings", "needs_approval"),
                     "takes_waitlist",
+                    "customers_may_cancel",
                     ("cancel_until_minutes", "reschedule_until_minutes"),
                 ),
                 "description": _(

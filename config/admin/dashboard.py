@@ -25,8 +25,8 @@ from bookings.admin import show as show_bookings
 from bookings.lifecycle import ADMITTED, BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from payments.admin import queue, show
-from payments.lifecycle import LateStatus, PaymentMethod, TransactionStatus
-from payments.models import CartTransaction, LatePayment
+from payments.lifecycle import LateStatus, PaymentMethod, RefundStatus, TransactionStatus
+from payments.models import CartTransaction, LatePayment, Refund
 from waitlist.admin.show import SOON
 from waitlist.lifecycle import EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
@@ -50,6 +50,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             *_bookings_today(request, today, now),
             *_money(request, today, now),
             *_late_payments(request, now),
+            *_refunds(request),
             *_line(request, now),
         ],
         "per_day": _bookings_per_day(request, today),
@@ -201,6 +202,36 @@ def _late_payments(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
             _("oldest: %s") % show_bookings.ago(found["oldest"], now=now),
             f"{reverse('admin:payments_latepayment_changelist')}?status__exact=open",
             warn=True,
+        )
+    ]
+
+
+def _refunds(request: HttpRequest) -> list[dict[str, Any]]:
+    """What is owed back to customers; nothing where nothing is."""
+    rows = _rows(request, Refund)
+    if rows is None:
+        return []
+    owed = list(
+        rows.select_related(None)
+        .filter(status=RefundStatus.OWED)
+        .values("currency")
+        .annotate(
+            total=Sum("amount"), count=Count("pk"), unseen=Count("pk", filter=Q(verified=False))
+        )
+        .order_by("-total")
+    )
+    count, unseen = sum(r["count"] for r in owed), sum(r["unseen"] for r in owed)
+    if not count:
+        return []
+    note = ngettext("%d refund", "%d refunds", count) % count
+    if unseen:
+        note += ", " + ngettext("%d not seen yet", "%d not seen yet", unseen) % unseen
+    return [
+        _tile(
+            _("To be paid back"),
+            ", ".join(show.money(r["total"], r["currency"]) for r in owed),
+            note,
+            reverse("admin:payments_refund_changelist"),
         )
     ]
 

@@ -44,6 +44,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             [
                 _list(_("Transactions"), "receipt_long", "payments_carttransaction"),
                 _list(_("Late payments"), "running_with_errors", "payments_latepayment"),
+                _list(_("Refunds"), "currency_exchange", "payments_refund"),
                 _list(_("Proofs of payment"), "image", "payments_proof"),
             ],
         ),

@@ -20,8 +20,7 @@ from bookings.admin.bookings import BookingAdmin
 from bookings.admin.dialogs import ReasonDialog, attempt
 from bookings.models import Booking
 from payments import selectors
-from payments.admin import show
-from payments.cancelling import Cost, total
+from payments.admin import words
 from payments.services import cancellation
 
 
@@ -39,30 +38,8 @@ class CancelDialog(ReasonDialog):
         if not any(c.fee for c in costs):
             del self.fields["keep_fee"]
         else:
-            self.fields["keep_fee"].help_text = what_is_kept(costs)
-        self.fields["reason"].help_text = what_is_paid_back(costs)
-
-
-def what_is_paid_back(costs: list[Cost]) -> str:
-    """What is owed back if the house cancels now and keeps nothing."""
-    found = total(costs)
-    if not found.refund and not found.fee:
-        return gettext("Nothing has been paid for it, so nothing is paid back.")
-    facts = {"amount": show.money(found.refund + found.fee, found.currency)}
-    if not found.verified:
-        return gettext("%(amount)s is noted to be paid back, once the money has been seen.") % facts
-    return gettext("%(amount)s is noted to be paid back.") % facts
-
-
-def what_is_kept(costs: list[Cost]) -> str:
-    """What a customer would pay now, and what is left to pay back then."""
-    found = total(costs)
-    return gettext(
-        "A customer would pay %(fee)s now. Tick this and it is kept: %(refund)s is paid back."
-    ) % {
-        "fee": show.money(found.fee, found.currency),
-        "refund": show.money(found.refund, found.currency),
-    }
+            self.fields["keep_fee"].help_text = words.what_is_kept(costs)
+        self.fields["reason"].help_text = words.what_is_paid_back(costs)
 
 
 def _booking_of(request: HttpRequest | None) -> Booking | None:

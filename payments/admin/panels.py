@@ -14,10 +14,11 @@ from bookings.admin.base import person
 from bookings.admin.bookings import BookingAdmin
 from bookings.admin.customers import CustomerAdmin
 from bookings.admin.resources import ResourceAdmin
-from bookings.admin.show import link_to, when
+from bookings.admin.show import NOTHING, link, link_to, when
 from bookings.models import Booking, Customer, Resource
 from bookings.permissions import may
 from payments.admin import show
+from payments.cancelling import owed
 from payments.models import CartItem, CartTransaction, Price
 
 TABLE = "admin/holdfast/table_panel.html"
@@ -46,6 +47,33 @@ def payment_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dic
         "headers": [_("Transaction"), _("Price"), _("Payment"), _("Paid"), _("Status")],
         "rows": rows,
         "empty": _("It is still in the customer's cart: nothing is to be paid yet."),
+    }
+
+
+def refund_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dict[str, Any]] | None:
+    """What was kept and what is owed back of a cancelled booking; nothing where no money was."""
+    if not may(person(request), "payments.view_refund", booking.organization_id):
+        return None
+    item = CartItem.objects.filter(booking=booking).select_related("refund").first()
+    if item is None or not (item.refund or item.fee):
+        return None
+    refund = item.refund
+    return TABLE, {
+        "title": _("Refund"),
+        "headers": [_("Kept"), _("To be paid back"), _("Status"), _("Reference")],
+        "rows": [
+            [
+                show.money(item.fee, item.currency),
+                link(
+                    reverse("admin:payments_refund_change", args=[refund.pk]),
+                    show.money(owed(item), item.currency),
+                )
+                if refund
+                else NOTHING,
+                show.refund_badge(refund) if refund else NOTHING,
+                (refund.reference if refund else "") or NOTHING,
+            ]
+        ],
     }
 
 
@@ -111,6 +139,6 @@ def _price_hours(price: Price) -> str:
     return ", ".join(parts)
 
 
-BookingAdmin.panels.append(payment_of_booking)
+BookingAdmin.panels += [payment_of_booking, refund_of_booking]
 CustomerAdmin.panels.append(transactions_of_customer)
 ResourceAdmin.schedule_panels.append(prices_of_resource)

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from bookings.admin.base import AuditedForm, ScopedInline, ScopedModelAdmin
 from bookings.admin.organizations import OrganizationAdmin
 from bookings.admin.resources import ResourceAdmin
-from payments.models import PaymentPolicy, Price
+from payments.models import CancellationPolicy, PaymentPolicy, Price
 from payments.models.price import WEEKDAYS
 
 
@@ -65,6 +65,38 @@ class PriceInline(ScopedInline, StackedInline):
     )
 
 
+class CancellationForm(forms.ModelForm):
+    class Meta:
+        model = CancellationPolicy
+        fields = ("free_until_minutes", "fee_percent", "least_fee")
+
+    def save(self, commit: bool = True) -> CancellationPolicy:
+        self.instance.organization_id = self.instance.resource.organization_id
+        return super().save(commit=commit)  # type: ignore[no-any-return]
+
+
+class CancellationInline(ScopedInline, StackedInline):
+    """What cancelling costs customers; nothing, where there is no such row."""
+
+    model = CancellationPolicy
+    form = CancellationForm
+    extra = 1
+    max_num = 1
+    tab = True
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("free_until_minutes", ("fee_percent", "least_fee")),
+                "description": _(
+                    "The fee is kept of what was paid; staff may waive it. Who has checked out"
+                    " keeps the terms of that day. 60 minutes are an hour, 1440 a day."
+                ),
+            },
+        ),
+    )
+
+
 class PolicyInline(ScopedInline, StackedInline):
     model = PaymentPolicy
     can_delete = False
@@ -77,7 +109,7 @@ class PolicyInline(ScopedInline, StackedInline):
         return False
 
 
-ResourceAdmin.inlines = (*ResourceAdmin.inlines, PriceInline)
+ResourceAdmin.inlines = (*ResourceAdmin.inlines, PriceInline, CancellationInline)
 OrganizationAdmin.inlines = (*OrganizationAdmin.inlines, PolicyInline)
 
 

@@ -29,11 +29,11 @@ from audit.admin.timeline import Line, timeline
 from audit.history import trail_of
 from bookings.admin import show as show_bookings
 from bookings.permissions import organizations_with
-from payments import selectors, transitions
-from payments.admin import show
+from payments import cancelling, selectors, transitions
+from payments.admin import show, words
 from payments.lifecycle import UNDECIDED, PaymentMethod, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
-from payments.selectors import waiting_for_review, with_parts
+from payments.selectors import refunds_of, waiting_for_review, with_parts
 
 APPROVE = "payments.approve_carttransaction"
 LONG_WAIT = timedelta(hours=12)
@@ -221,6 +221,7 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
                 "people": show_bookings.people(item.booking.units),
                 "status": show_bookings.booking_badge(item.booking),
                 "price": show.money(item.amount, item.currency),
+                "fee": show.money(item.fee, item.currency) if item.fee else "",
             }
             for item in items
         ],
@@ -239,10 +240,37 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
         ],
         "proof_count": len(proofs),
         "late_payment": getattr(found, "late_payment", None),
+        "refunds": [
+            {
+                "refund": refund,
+                "amount": show.money(refund.amount, refund.currency),
+                "status": show.refund_badge(refund),
+                "since": show_bookings.when(refund.created_at),
+                "settled": show_bookings.when(refund.settled_at) if refund.settled_at else "",
+            }
+            for refund in refunds_of(items)
+        ],
+        "cancelling": _cancelling(found, items, now=now),
         "earlier": _earlier(found),
         "proof_required": getattr(
             getattr(found.organization, "payment_policy", None), "proof_required", True
         ),
+    }
+
+
+def _cancelling(
+    found: CartTransaction, items: Sequence[CartItem], *, now: datetime
+) -> dict[str, str]:
+    """What becomes of the money if all that is live is cancelled now."""
+    costs = [
+        cancelling.cost(item.booking, item, found, by_customer=False, keep_fee=True, now=now)
+        for item in items
+        if cancelling.is_live(item.booking)
+    ]
+    sums = cancelling.total(costs)
+    return {
+        "back": words.what_is_paid_back(costs),
+        "keep": words.what_is_kept(costs) if sums.fee else "",
     }
 
 

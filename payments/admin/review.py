@@ -266,7 +266,14 @@ class ReviewPages(Base):
             )
         following = queue.position(request.user, found)[1]
         try:
-            decided = self._call(request, found, decision, _reason(request), version)
+            decided = self._call(
+                request,
+                found,
+                decision,
+                _reason(request),
+                version,
+                refund=decision == "reject" and "refund" in request.POST,
+            )
         except (StaleVersion, AlreadyDecided) as error:
             return self._stale(request, found, version, error)
         except (DomainError, DatabaseError) as error:
@@ -303,16 +310,19 @@ class ReviewPages(Base):
         decision: str,
         reason: str,
         version: int | None,
+        *,
+        refund: bool = False,
     ) -> CartTransaction:
-        call = decisions.approve if decision == "approve" else decisions.reject
-        return call(
-            transaction_id=one.pk,
-            organization_id=one.organization_id,
-            actor=staff_actor(request),
-            now=timezone.now(),
-            reason=reason if decision == "reject" else "",
-            version=version,
-        )
+        facts: dict[str, Any] = {
+            "transaction_id": one.pk,
+            "organization_id": one.organization_id,
+            "actor": staff_actor(request),
+            "now": timezone.now(),
+            "version": version,
+        }
+        if decision == "approve":
+            return decisions.approve(**facts)
+        return decisions.reject(reason=reason, refund=refund, **facts)
 
     def pay_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
         """Note that somebody paid on arrival."""
@@ -356,6 +366,7 @@ class ReviewPages(Base):
                 reason=typed(request.POST, "cancel_reason", MOST_TYPED),
                 now=timezone.now(),
                 version=version,
+                keep_fee="keep_fee" in request.POST,
             )
         except (StaleVersion, AlreadyDecided) as error:
             return self._stale(request, found, version or 0, error)

@@ -69,7 +69,7 @@ class CancellationPolicy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.resource}"
+        return f"{self.resource}" if self.resource_id else ""  # it has none once it is deleted
 
 
 class Refund(models.Model):

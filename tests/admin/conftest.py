@@ -23,7 +23,7 @@ from bookings.models import (
     Slot,
     User,
 )
-from payments.models import CartTransaction, LatePayment, PaymentPolicy, Price, Proof
+from payments.models import CartTransaction, LatePayment, PaymentPolicy, Price, Proof, Refund
 from tests import factories as f
 from waitlist.models import WaitlistEntry, WaitlistPolicy
 
@@ -37,11 +37,14 @@ RULES = {
     "longest_minutes": 240,
     "observes_holidays": "on",
     "takes_waitlist": "on",
+    "customers_may_cancel": "on",
     "notice_minutes": 0,
     "horizon_days": 365,
     "most_live_bookings": "",
     "cancel_until_minutes": 0,
     "reschedule_until_minutes": 0,
+    "cancellation_policy-TOTAL_FORMS": 0,
+    "cancellation_policy-INITIAL_FORMS": 0,
 }
 
 
@@ -70,6 +73,7 @@ class Venue:
     entry: WaitlistEntry
     waitlist_policy: WaitlistPolicy
     late_payment: LatePayment
+    refund: Refund
 
     def objects(self) -> list[Any]:
         return [
@@ -87,6 +91,7 @@ class Venue:
             self.entry,
             self.waitlist_policy,
             self.late_payment,
+            self.refund,
         ]
 
 
@@ -152,7 +157,24 @@ def make_venue(name: str) -> Venue:
         entry,
         waitlist_policy,
         late_payment,
+        make_refund(transaction),
     )
+
+
+def make_refund(transaction: CartTransaction) -> Refund:
+    """One that was waived, beside the order and with no items of it."""
+    made: Refund = Refund.objects.create(
+        organization_id=transaction.organization_id,
+        customer_id=transaction.customer_id,
+        transaction=transaction,
+        amount=Decimal("1.00"),
+        currency="EUR",
+        status="waived",
+        note="a test",
+        created_at=timezone.now(),
+        settled_at=timezone.now(),
+    )
+    return made
 
 
 @pytest.fixture

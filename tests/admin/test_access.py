@@ -25,6 +25,7 @@ PAGES: dict[str, set[str]] = {
     "admin:payments_carttransaction_changelist": MONEY,
     "admin:payments_proof_changelist": MONEY,
     "admin:payments_latepayment_changelist": MONEY,
+    "admin:payments_refund_changelist": MONEY,
     "admin:payments_paymentpolicy_changelist": MONEY,
     "admin:bookings_booking_changelist": EVERYBODY,
     "admin:bookings_slot_changelist": EVERYBODY,

@@ -40,7 +40,7 @@ def url(obj: object, page: str) -> str:
 
 def list_url(model: type) -> str:
     found = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # type: ignore[attr-defined]
-    return f"{found}?line=all" if model.__name__ == "WaitlistEntry" else found
+    return found + {"WaitlistEntry": "?line=all", "Refund": "?state=all"}.get(model.__name__, "")
 
 
 @pytest.mark.parametrize("model", LISTED, ids=lambda m: m._meta.label)
@@ -98,6 +98,10 @@ def test_buttons_do_nothing_to_a_foreign_object(venue, foreign, role):
             {"_form_submitted": "on", "reason": "no"},
         ),
         (
+            reverse("admin:payments_refund_reopen_this", args=[foreign.refund.pk]),
+            {"_form_submitted": "on", "reason": "no"},
+        ),
+        (
             reverse("admin:bookings_slot_change_capacity_this", args=[s.pk]),
             {"_form_submitted": "on", "reason": "no", "max_bookings": 99, "max_units": 99},
         ),
@@ -109,6 +113,8 @@ def test_buttons_do_nothing_to_a_foreign_object(venue, foreign, role):
     t.refresh_from_db()
     b.refresh_from_db()
     s.refresh_from_db()
+    foreign.refund.refresh_from_db()
+    assert foreign.refund.status == "waived"
     assert (t.status, b.status, s.status, s.max_bookings) == ("under_review", "pending", "open", 10)
 
 
@@ -403,6 +409,8 @@ NUL_PAGES = [
             ("payments_carttransaction", "q"),
             ("payments_carttransaction", "payment_method__exact"),
             ("payments_proof", "q"),
+            ("payments_refund", "q"),
+            ("payments_refund", "state"),
             ("waitlist_waitlistentry", "q"),
             ("waitlist_waitlistentry", "line"),
             ("waitlist_waitlistentry", "when"),

@@ -9,6 +9,7 @@ import resource
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bookings.services import bookings, check_in, resources
 from bookings.services import reschedule as proposals
 from bookings.services.free_times import FreeTime
 from payments import files
-from payments.models import CartItem, CartTransaction, Proof
+from payments.models import CartItem, CartTransaction, Proof, Refund
 from payments.models.proof import proof_storage
 from payments.services import (
     cancellation,
@@ -34,6 +35,7 @@ from payments.services import (
     decisions,
     desk,
     proofs,
+    refunds,
     reschedule,
     series,
 )
@@ -50,6 +52,7 @@ from tests.faults import (
     striking,
 )
 from tests.invariants import assert_consistent, everything
+from tests.payments import money as m
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -379,6 +382,68 @@ def free_time(customer, court, start, now=None):
     )
 
 
+def cancelling_for_a_fee():
+    """The longest way: the customer accepts the fee, and the last booking ends the order."""
+    made = m.paid(count=2)
+    return lambda: m.cancel_order(made, actor=f.actor_of(made.customer), accepted_fee=Decimal(20))
+
+
+def cancelling_one_of_two_that_are_paid():
+    made = m.paid(count=2)
+    return lambda: m.cancel(m.bookings_of(made)[0], keep_fee=True)
+
+
+def partly_cancelled():
+    made = m.under_review(count=2)
+    m.cancel(m.bookings_of(made)[0])
+    return made
+
+
+def approving_what_is_partly_cancelled():
+    made = partly_cancelled()
+    member = f.MembershipFactory(organization=made.organization, role="reviewer")
+    return lambda: f.approve(made, member)
+
+
+def rejecting_what_is_partly_cancelled(**kwargs):
+    made = partly_cancelled()
+    return lambda: decisions.reject(
+        transaction_id=made.pk,
+        organization_id=made.organization_id,
+        actor=f.SYSTEM,
+        reason="no",
+        now=timezone.now(),
+        **kwargs,
+    )
+
+
+def rejecting_although_the_money_came():
+    return rejecting_what_is_partly_cancelled(refund=True)
+
+
+def two_refunds():
+    made = m.paid(count=2)
+    for booking in m.bookings_of(made):
+        m.cancel(booking)
+    return list(Refund.objects.filter(transaction=made))
+
+
+def settling_refunds():
+    found = two_refunds()
+    return lambda: m.change(refunds.settle, *found)
+
+
+def waiving_refunds():
+    found = two_refunds()
+    return lambda: m.change(refunds.waive, *found)
+
+
+def reopening_refunds():
+    found = two_refunds()
+    m.change(refunds.settle, *found)
+    return lambda: m.change(refunds.reopen, *found)
+
+
 SWEEPS = (sweeping_holds, sweeping_a_proposal)
 OPERATIONS = [
     booking_a_free_time,
@@ -405,6 +470,14 @@ OPERATIONS = [
     withdrawing_a_proposal,
     cancelling_with_a_proposal,
     sweeping_a_proposal,
+    cancelling_for_a_fee,
+    cancelling_one_of_two_that_are_paid,
+    approving_what_is_partly_cancelled,
+    rejecting_what_is_partly_cancelled,
+    rejecting_although_the_money_came,
+    settling_refunds,
+    waiving_refunds,
+    reopening_refunds,
 ]
 each_operation = pytest.mark.parametrize("prepare", OPERATIONS, ids=lambda p: p.__name__)
 MOST_STATEMENTS = 40

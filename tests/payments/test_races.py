@@ -476,7 +476,8 @@ def test_control_without_locks_and_triggers_a_cancelled_booking_is_confirmed():
     transaction = checked_out()
     gone = bookings_of(transaction)[0]
 
-    with without(BOOKING_MOVES, ITEM_MOVES, BOOKING_END), locks_off():
+    refunded = "payments_cartitem_refunded_has_ended"
+    with without(BOOKING_MOVES, ITEM_MOVES, BOOKING_END, refunded), locks_off():
         first, second = interleave(
             approving(transaction), after=(locks, "transaction"), second=cancelling_one(gone)
         )

@@ -1,0 +1,168 @@
+"""What was paid for cancelled bookings is owed back, and refunds are what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
+
+from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
+from audit.context import Actor
+from bookings.consistency.parts import mine, params
+from payments import cancelling, locks, transitions
+from payments.cancelling import Money
+from payments.lifecycle import ItemStatus, PaymentStatus, TransactionStatus
+from payments.models import CartItem
+
+# What came too late is owed as it came, and its own checks look at it.
+_AMOUNTS = f"""
+    SELECT r.id::text, t.reference, r.organization_id, r.amount::text,
+           COALESCE(sum(i.amount - i.fee), 0)::text AS items
+    FROM payments_refund r
+    JOIN payments_carttransaction t ON t.id = r.transaction_id
+    LEFT JOIN payments_cartitem i ON i.refund_id = r.id
+    WHERE NOT EXISTS (SELECT 1 FROM payments_latepayment l WHERE l.refund_id = r.id)
+      AND {mine("r.organization_id")}
+    GROUP BY r.id, t.id
+    HAVING r.amount <> COALESCE(sum(i.amount - i.fee), 0)
+        OR bool_or(i.amount > 0 AND i.currency <> r.currency)
+    ORDER BY r.id
+"""  # noqa: S608
+
+
+@check(
+    id="payments.refund_amounts",
+    title="A refund is what was paid for its items, less what was kept",
+    help=(
+        "A customer is paid back another sum than they are owed. The trail of the refund and of"
+        " its items says which side was changed later."
+    ),
+    severity="critical",
+)
+def refund_amounts(scope: Scope) -> Iterator[Problem]:
+    for row in rows(_AMOUNTS, params(scope)):
+        yield Problem(
+            subject_type="payments.refund",
+            subject_id=row["id"],
+            message=f"A refund for transaction {row['reference']} is {row['amount']}, and its items"
+            f" come to {row['items']}.",
+            organization_id=row["organization_id"],
+            details={"amount": row["amount"], "items": row["items"]},
+        )
+
+
+# Whether money was there when an item was cancelled is what the trail of its transaction said at
+# that moment: what was paid later was paid for the others. While a proof is under review the money
+# may be there; once it was rejected, it was not.
+_MISSING = f"""
+    SELECT i.id::text, t.id::text AS transaction, t.reference, t.organization_id,
+           (i.amount - i.fee)::text AS due, i.currency
+    FROM payments_cartitem i
+    JOIN payments_carttransaction t ON t.id = i.transaction_id
+    CROSS JOIN LATERAL (
+        SELECT h.history_date AS at FROM payments_historicalcartitem h
+        WHERE h.id = i.id AND h.status = '{ItemStatus.CANCELLED}'
+        ORDER BY h.history_id LIMIT 1
+    ) gone
+    CROSS JOIN LATERAL (
+        SELECT h.status, h.payment_status FROM payments_historicalcarttransaction h
+        WHERE h.id = t.id AND h.history_date <= gone.at
+        ORDER BY h.history_id DESC LIMIT 1
+    ) was
+    WHERE i.status = '{ItemStatus.CANCELLED}' AND i.refund_id IS NULL AND i.amount > i.fee
+      AND (was.payment_status = '{PaymentStatus.PAID}'
+           OR was.status = '{TransactionStatus.UNDER_REVIEW}'
+              AND t.payment_status <> '{PaymentStatus.FAILED}')
+      AND {mine("t.organization_id")}
+    ORDER BY i.id
+"""  # noqa: S608
+
+
+@check(
+    id="payments.refund_missing",
+    title="What was paid for a cancelled booking is owed back",
+    help=(
+        "A booking was cancelled after its money came, and nobody is told to pay it back. --fix"
+        " notes the refund; whoever has paid it back already marks it as done."
+    ),
+    severity="critical",
+)
+def refund_missing(scope: Scope) -> Iterator[Problem]:
+    for row in rows(_MISSING, params(scope)):
+        yield Problem(
+            subject_type="payments.cartitem",
+            subject_id=row["id"],
+            message=f"Of transaction {row['reference']} {row['due']} {row['currency']} are not"
+            " noted to be paid back.",
+            organization_id=row["organization_id"],
+            details={"transaction": row["transaction"], "due": row["due"]},
+        )
+
+
+@fix("payments.refund_missing")
+def fix_refund_missing(problem: Problem, actor: Actor, now: datetime) -> FixResult:
+    transaction_id = UUID(str(problem.details["transaction"]))
+    locks.bookings_of(transaction_id)
+    found = locks.transactions([transaction_id])
+    item = CartItem.objects.filter(pk=problem.subject_id, transaction=transaction_id).first()
+    if not found or item is None or item.status != ItemStatus.CANCELLED:
+        return FixResult.gone()
+    if item.refund_id is not None or cancelling.owed(item) <= 0:
+        return FixResult.gone()
+    paid = found[0].payment_status == PaymentStatus.PAID
+    transitions.owe_refunds(
+        found,
+        [item],
+        now=now,
+        reason="It was found that this was not paid back.",
+        known=Money.SEEN if paid else Money.CLAIMED,
+    )
+    return FixResult.fixed("The refund is noted.")
+
+
+_LINKS = f"""
+    SELECT w.* FROM (
+        SELECT 'payments.refund' AS type, r.id::text, r.organization_id, array_remove(ARRAY[
+            CASE WHEN t.id IS NULL THEN 'its transaction is missing'
+                 WHEN t.organization_id <> r.organization_id
+                 THEN 'its transaction is another organisation''s'
+                 WHEN t.customer_id <> r.customer_id
+                 THEN 'its transaction is another customer''s'
+                 WHEN t.currency <> r.currency THEN 'its transaction has another currency' END
+        ], NULL) AS wrong
+        FROM payments_refund r
+        LEFT JOIN payments_carttransaction t ON t.id = r.transaction_id
+        WHERE {mine("r.organization_id", "t.organization_id")}
+        UNION ALL
+        SELECT 'payments.cartitem', i.id::text, i.organization_id, array_remove(ARRAY[
+            CASE WHEN r.id IS NULL THEN 'its refund is missing'
+                 WHEN r.transaction_id IS DISTINCT FROM i.transaction_id
+                 THEN 'its refund is another transaction''s' END
+        ], NULL)
+        FROM payments_cartitem i
+        LEFT JOIN payments_refund r ON r.id = i.refund_id
+        WHERE i.refund_id IS NOT NULL AND {mine("i.organization_id", "r.organization_id")}
+    ) w
+    WHERE w.wrong <> '{{}}'
+    ORDER BY w.type, w.id
+"""  # noqa: S608
+
+
+@check(
+    id="payments.refund_links",
+    title="A refund is for items of its own transaction, and for its customer",
+    help=(
+        "Money could go to somebody else than who paid. The trail of the refund and of the item"
+        " says what belongs together; settle nothing before it is right."
+    ),
+    severity="critical",
+)
+def refund_links(scope: Scope) -> Iterator[Problem]:
+    for row in rows(_LINKS, params(scope)):
+        yield Problem(
+            subject_type=row["type"],
+            subject_id=row["id"],
+            message=f"{', '.join(row['wrong']).capitalize()}.",
+            organization_id=row["organization_id"],
+            details={"wrong": row["wrong"]},
+        )
