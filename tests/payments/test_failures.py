@@ -604,7 +604,8 @@ def connected(signal):
 
 
 MOVED = (moving, moving_to_a_free_time)
-MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, *MOVED)]
+OF_REFUNDS = (settling_refunds, waiving_refunds, reopening_refunds)
+MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, *MOVED, *OF_REFUNDS)]
 FREEING = [
     cancelling_a_series,
     adding_to_the_cart,
@@ -612,6 +613,10 @@ FREEING = [
     rejecting,
     cancelling,
     cancelling_the_last_booking,
+    cancelling_for_a_fee,
+    cancelling_one_of_two_that_are_paid,
+    rejecting_what_is_partly_cancelled,
+    rejecting_although_the_money_came,
     sweeping_holds,
     *MOVED,
     accepting_a_proposal,
@@ -684,7 +689,7 @@ def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, li
     act = prepare()
     before = state()
     with other_session(autocommit=False) as other:
-        for table in ("payments_cart", "bookings_booking", "bookings_slot"):
+        for table in ("payments_cart", "bookings_booking", "bookings_slot", "payments_refund"):
             other.execute(f"SELECT 1 FROM {table} FOR UPDATE")
 
         with limited(limit.setting, 60), pytest.raises(OperationalError, match=limit.words):
