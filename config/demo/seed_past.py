@@ -25,9 +25,10 @@ from payments.lifecycle import (
     PaymentMethod,
     PaymentStatus,
     ProofStatus,
+    RefundStatus,
     TransactionStatus,
 )
-from payments.models import Cart, CartItem, CartTransaction, Price, Proof
+from payments.models import Cart, CartItem, CartTransaction, Price, Proof, Refund
 from payments.prices import Quote, quote
 
 B, T, Method = BookingStatus, TransactionStatus, PaymentMethod
@@ -71,9 +72,11 @@ class Past:
         self._rng = rng
         self._now = now
         self._customers = list(Customer.objects.filter(organization=organization).order_by("email"))
-        self._prices = list(Price.objects.filter(organization=organization))
+        prices = Price.objects.filter(organization=organization)
+        self._prices = list(prices.select_related("resource__cancellation_policy"))
         self._rows: dict[type, list[Any]] = {
-            model: [] for model in (CartTransaction, Booking, Cart, CartItem, CheckInCode, Proof)
+            model: []
+            for model in (CartTransaction, Refund, Booking, Cart, CartItem, CheckInCode, Proof)
         }
 
     def write(self) -> None:
@@ -219,8 +222,17 @@ class Past:
                 checked_out_at=transaction.created_at,
             )
             self._rows[Cart].append(cart)
+        refund = None
+        if (
+            transaction.payment_status == PaymentStatus.PAID
+            and price.amount
+            and transaction.ended_at
+        ):
+            refund = self._paid_back(transaction)
+            self._rows[Refund].append(refund)
         self._rows[CartItem].append(
             CartItem(
+                refund=refund,
                 organization=self._organization,
                 cart=cart,
                 transaction=transaction,
@@ -236,6 +248,24 @@ class Past:
                 currency=price.currency,
                 created_at=booking.created_at,
             )
+        )
+
+    def _paid_back(self, transaction: CartTransaction) -> Refund:
+        """What was paid for a cancelled booking went back the same day."""
+        assert transaction.ended_at is not None
+        return Refund(
+            organization=self._organization,
+            customer=transaction.customer,
+            transaction=transaction,
+            amount=transaction.amount,
+            currency=transaction.currency,
+            status=RefundStatus.DONE,
+            reason=transaction.decision_reason,
+            created_at=transaction.ended_at,
+            settled_at=transaction.ended_at + 12 * HOUR,
+            settled_by_id=self._reviewer.id,
+            settled_by=self._reviewer.label,
+            reference=f"SEPA {self._rng.randint(1000, 2399)}",
         )
 
     def _add_code(self, booking: Booking) -> None:

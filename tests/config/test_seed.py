@@ -34,7 +34,7 @@ from bookings.services import regenerating
 from config.management.commands.seed_demo import seed
 from payments.files import orphans
 from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus, TransactionStatus
-from payments.models import CartTransaction, LatePayment, Proof
+from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
 from payments.models.proof import proof_storage
 from tests.audit.mails import english_in
 from waitlist.models import Offer, WaitlistEntry
@@ -86,6 +86,9 @@ def test_the_demo_shows_everything_agrees_with_itself_and_is_made_once(settings)
     assert values(CartTransaction, "payment_status") == set(PaymentStatus.values)
     assert values(CartTransaction, "currency") == {"EUR", "CHF"}
     assert values(Proof, "status") == set(ProofStatus.values)
+    assert {"owed", "done"} <= values(Refund, "status")
+    assert set(Refund.objects.values_list("verified", flat=True)) == {True, False}
+    assert CartItem.objects.filter(fee__gt=0, refund__status="owed").exists()
     assert values(Proof, "content_type") == {"image/png", "image/jpeg", "application/pdf"}
 
     run = run_checks(actor=Actor.system("test"), now=now)

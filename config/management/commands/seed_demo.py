@@ -22,6 +22,7 @@ from audit.models import OutboxEvent
 from bookings.models import Organization
 from config.demo import (
     seed_late,
+    seed_money,
     seed_people,
     seed_present,
     seed_schedules,
@@ -81,8 +82,10 @@ def _fill(actor: Actor, files: Files, *, now: datetime) -> None:
         reviewer = seed_people.staff_actor(f"reviewer@{place}.example")
         Past(organizations[slug], reviewer=reviewer, files=files, rng=rng, now=now).write()
     _count()
+    seed_money.set_terms(organizations)
     seed_present.play(organizations, files=files, rng=rng, now=now)
     seed_waitlist.play(organizations, files=files, rng=rng, now=now)
+    seed_money.play(organizations, files=files, rng=rng, now=now)
     seed_times.play(organizations, now=now)
     seed_late.play(organizations, files=files, rng=rng, now=now)
     _tell_few(organizations)
