@@ -131,7 +131,7 @@ def transaction(transaction_id: uuid.UUID, *, organization_id: uuid.UUID) -> Car
 
 
 def transactions(ids: Iterable[uuid.UUID]) -> list[CartTransaction]:
-    """Lock transactions, by primary key."""
+    """Lock transactions, by primary key, with customers, organisations and policies loaded."""
     return list(_transactions().filter(pk__in=set(ids)))
 
 
@@ -140,7 +140,7 @@ def _transactions(*, skip_locked: bool = False) -> QuerySet[CartTransaction]:
         CartTransaction.objects.select_for_update(
             no_key=True, of=("self",), skip_locked=skip_locked
         )
-        .select_related("customer", "organization")
+        .select_related("customer", "organization__payment_policy")
         .order_by("pk")
     )
 
@@ -190,8 +190,7 @@ def overdue(
 def overdue_reviews(
     *, now: datetime, limit: int, skip: Collection[uuid.UUID], passed: set[uuid.UUID]
 ) -> list[CartTransaction]:
-    """Lock transactions whose review is overdue, with the policies of their organisations loaded,
-    waiting for nobody.
+    """Lock transactions whose review is overdue, waiting for nobody.
 
     Args:
         limit: of transactions. An organisation of which not all are within it is left to the next
@@ -209,8 +208,7 @@ def overdue_reviews(
     ids = {pk for pk, _ in wanted}
     if not ids:
         return []
-    found = _transactions(skip_locked=True).select_related("organization__payment_policy")
-    locked = list(found.filter(due, pk__in=ids))
+    locked = list(_transactions(skip_locked=True).filter(due, pk__in=ids))
     passed.update(ids.difference(t.pk for t in locked))
     return locked
 

@@ -112,8 +112,9 @@ def break_a_transaction(rng: random.Random) -> None:
     corrupt(
         "UPDATE payments_carttransaction SET status = %s, submitted_at = now(),"
         " decided_at = now(), payment_status = 'paid', paid_at = now(),"
-        f" ended_at = CASE WHEN %s IN {ENDED} THEN now() END WHERE id = %s",
-        [*[rng.choice(TransactionStatus.values)] * 2, transaction.pk],
+        f" ended_at = CASE WHEN %s IN {ENDED} THEN now() END,"
+        " review_due_at = CASE WHEN %s = 'under_review' THEN now() END WHERE id = %s",
+        [*[rng.choice(TransactionStatus.values)] * 3, transaction.pk],
     )
 
 

@@ -1,6 +1,6 @@
 """Money that comes too late: seats are taken again, or staff decide. Nothing vanishes. Serves A3."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from audit.models import OutboxEvent
 from bookings import transitions as booking_transitions
 from bookings.errors import SlotFull
 from bookings.models import Booking, Resource, Slot
+from bookings.services.free_times import FreeTime
 from payments import selectors
 from payments.errors import (
     AlreadyDecided,
@@ -27,7 +28,7 @@ from payments.errors import (
 )
 from payments.models import CartTransaction, LatePayment, Proof, Refund
 from payments.models.proof import proof_storage
-from payments.services import decisions, expiry, late, proofs
+from payments.services import carts, checkout, decisions, expiry, late, proofs
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.corruption import check, corrupt, fix, last_line
@@ -1018,3 +1019,46 @@ def test_a_late_payment_that_is_open_although_its_order_goes_on_is_closed():
     found.refresh_from_db()
     assert found.status == "reinstated"
     assert check("payments.late_open") == set()
+
+
+# At free times
+
+
+def test_a_free_time_is_taken_again_if_nobody_is_there():
+    court = f.open_hours(
+        shop(mode="free_times", exclusive=True, horizon_days=60), time(9), time(17)
+    )
+    customer = customer_of(court)
+    start = f.soon(0).replace(hour=11) + timedelta(days=5)
+
+    def booked():
+        carts.add_item(
+            organization=court.organization,
+            customer=customer,
+            slot_id=FreeTime(court.pk, start, 60),
+            units=1,
+            actor=f.actor_of(customer),
+            now=timezone.now(),
+        )
+        return checkout.check_out(
+            organization=court.organization,
+            customer=customer,
+            payment_method="pay_now",
+            actor=f.actor_of(customer),
+            now=timezone.now(),
+        )
+
+    first = booked()
+    make_overdue(first)
+    sweep()
+    second = booked()
+
+    f.submit_proof(first)
+    assert "taken" in LatePayment.objects.get().reason or "full" in LatePayment.objects.get().reason
+    make_overdue(second)
+    sweep()
+    f.submit_proof(first)
+
+    assert statuses(first) == REVIEWED
+    assert LatePayment.objects.get().status == "reinstated"
+    assert_consistent()

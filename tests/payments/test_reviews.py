@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.models import OutboxEvent
-from bookings.models import Slot, User
+from bookings import signals
+from bookings.models import Booking, Slot, User
 from config.celery import CELERY_BEAT_SCHEDULE
 from payments import locks, tasks
 from payments.models import CartTransaction, PaymentPolicy
@@ -129,6 +130,22 @@ def test_once_managers_were_told_a_move_changes_nothing_of_when_they_hear_again(
 
     made.refresh_from_db()
     assert made.review_due_at == again
+
+
+def test_moving_many_costs_the_same_as_moving_one(room):
+    made = [under_review(room) for _ in range(6)]
+    corrupt("UPDATE payments_carttransaction SET review_due_at = submitted_at")
+    bookings = list(Booking.objects.select_related("slot__resource", "customer").order_by("pk"))
+    counts = []
+    for some in (bookings[:1], bookings[1:]):
+        with CaptureQueriesContext(connection) as captured, transaction.atomic():
+            signals.bookings_rescheduled.send(Booking, bookings=some, now=timezone.now())
+        counts.append(len(captured))
+
+    assert counts[0] == counts[1]
+    for one in made:
+        one.refresh_from_db()
+        assert one.review_due_at == one.submitted_at + timedelta(hours=24)
 
 
 # The sweep
