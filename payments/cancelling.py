@@ -16,7 +16,7 @@ from bookings import rules
 from bookings.errors import BookingOver
 from bookings.lifecycle import BOOKING, ENDED, BookingStatus
 from bookings.models import Booking
-from payments.lifecycle import PaymentStatus, TransactionStatus
+from payments.lifecycle import ItemStatus, PaymentStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction
 
 NOTHING = Decimal("0.00")
@@ -61,6 +61,24 @@ def money_in(transaction: CartTransaction | None) -> Money:
     if transaction.status == TransactionStatus.UNDER_REVIEW:
         return Money.CLAIMED
     return Money.NONE
+
+
+def is_unpaid_part(item: CartItem) -> bool:
+    """Whether an item ended before anything was paid for it: nobody owes anything for it."""
+    ended = item.status in (ItemStatus.CANCELLED, ItemStatus.EXPIRED)
+    return ended and item.refund_id is None and not item.fee
+
+
+def to_pay(transaction: CartTransaction, items: Iterable[CartItem]) -> Decimal:
+    """What a transaction costs without what ended before it was paid.
+
+    Of one that has ended as a whole it is what it was over.
+    """
+    if transaction.ended_at is not None:
+        return transaction.amount
+    return transaction.amount - sum(
+        (i.amount or NOTHING for i in items if is_unpaid_part(i)), NOTHING
+    )
 
 
 def owed(item: CartItem) -> Decimal:

@@ -17,6 +17,7 @@ from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Customer, Membership, Organization, Role, Slot
 from bookings.permissions import LEADERS
 from bookings.selectors import Viewer, availability, bookable_slots, with_room
+from payments import cancelling
 from payments.cancelling import Cost, cost
 from payments.lifecycle import (
     CartStatus,
@@ -229,6 +230,11 @@ def items_of(transaction: CartTransaction) -> list[CartItem]:
     for item in items:
         item.transaction = transaction
     return items
+
+
+def to_pay(transaction: CartTransaction) -> Decimal:
+    """What a transaction costs without what ended before it was paid; one statement."""
+    return cancelling.to_pay(transaction, CartItem.objects.filter(transaction=transaction))
 
 
 def refunds_of(items: Iterable[CartItem]) -> list[Refund]:

@@ -32,6 +32,7 @@ from bookings.services import check_in as services
 from payments.admin import show
 from payments.lifecycle import PaymentMethod, PaymentStatus
 from payments.models import CartItem
+from payments.selectors import to_pay
 from payments.services import decisions
 
 CHECK_IN = "bookings.check_in_booking"
@@ -129,7 +130,7 @@ def take_payment(request: HttpRequest) -> HttpResponse:
             actor=staff_actor(request),
             now=timezone.now(),
         )
-        answer = Answer("paid", show.money(paid.amount, paid.currency), str(booking.pk))
+        answer = Answer("paid", show.money(to_pay(paid), paid.currency), str(booking.pk))
     except DomainError as error:
         answer = Answer(error.code, error.detail, str(booking.pk))
     signed = signing.dumps([answer.kind, answer.words, answer.booking_id], salt=SALT)
@@ -216,7 +217,7 @@ def _about(request: HttpRequest, rows: QuerySet[Booking], answer: Answer) -> dic
             and paid.payment_method == PaymentMethod.PAY_ON_ARRIVAL
             and paid.payment_status == PaymentStatus.PENDING
         ):
-            facts["due"] = show.money(paid.amount, paid.currency)
+            facts["due"] = show.money(to_pay(paid), paid.currency)
             facts["may_take"] = paid.status == "approved" and may(
                 request.user, TAKE_PAYMENT, booking.organization_id
             )

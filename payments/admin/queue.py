@@ -31,7 +31,7 @@ from bookings.admin import show as show_bookings
 from bookings.permissions import organizations_with
 from payments import cancelling, selectors, transitions
 from payments.admin import show, words
-from payments.lifecycle import UNDECIDED, PaymentMethod, ProofStatus, TransactionStatus
+from payments.lifecycle import UNDECIDED, ItemStatus, PaymentMethod, ProofStatus, TransactionStatus
 from payments.models import CartItem, CartTransaction, Proof
 from payments.selectors import refunds_of, waiting_for_review, with_parts
 
@@ -95,6 +95,18 @@ def with_figures(found: QuerySet[CartTransaction]) -> QuerySet[Any]:
         first_start=Subquery(items.annotate(n=Min("booking__slot__starts_at")).values("n")),
         proof_count=Coalesce(Subquery(proofs.annotate(n=Count("pk")).values("n")), 0),
         stated=Subquery(proofs.annotate(n=Sum("amount")).values("n")),
+        not_due=Coalesce(
+            Subquery(
+                items.filter(
+                    status__in=[ItemStatus.CANCELLED, ItemStatus.EXPIRED],
+                    refund__isnull=True,
+                    fee=0,
+                )
+                .annotate(n=Sum("amount"))
+                .values("n")
+            ),
+            Decimal(0),
+        ),
     )
 
 
@@ -108,11 +120,11 @@ class Stated:
     kind: str  # match, more, less or unknown
 
 
-def compare(transaction: CartTransaction, stated: Decimal | None) -> Stated:
-    expected = show.money(transaction.amount, transaction.currency)
+def compare(transaction: CartTransaction, due: Decimal, stated: Decimal | None) -> Stated:
+    expected = show.money(due, transaction.currency)
     if stated is None:
         return Stated(expected, "", "", "unknown")
-    difference = stated - transaction.amount
+    difference = stated - due
     kind = "match" if not difference else "more" if difference > 0 else "less"
     shown = show.money(abs(difference), transaction.currency)
     return Stated(expected, show.money(stated, transaction.currency), shown, kind)
@@ -139,7 +151,7 @@ def rows(page: Sequence[Any], *, now: datetime) -> list[QueueRow]:
                 transaction=one,
                 waiting=show_bookings.ago(since, now=now),
                 late=is_overdue(one, now=now) or now - since > LONG_WAIT,
-                amount=compare(one, one.stated),
+                amount=compare(one, one.amount - one.not_due, one.stated),
                 first_start=show_bookings.when(one.first_start),
                 deadline=deadline(one, one.first_start, now=now),
             )
@@ -198,7 +210,9 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
         "undecided": found.status in UNDECIDED,
         "status": show.status_badge(found),
         "payment": show.payment_badge(found),
-        "amount": compare(found, sum(stated, Decimal(0)) if stated else None),
+        "amount": compare(
+            found, cancelling.to_pay(found, items), sum(stated, Decimal(0)) if stated else None
+        ),
         "tax": show.money(found.tax, found.currency) if found.tax else "",
         "discount": show.money(found.discount, found.currency) if found.discount else "",
         "waiting": show_bookings.ago(found.submitted_at or found.created_at, now=now),

@@ -30,6 +30,7 @@ from bookings.admin.base import go_back, person, refusal, typed
 from payments.admin import queue, show
 from payments.errors import AlreadyDecided
 from payments.models import CartTransaction
+from payments.selectors import to_pay
 from payments.services import decisions
 
 if TYPE_CHECKING:
@@ -343,7 +344,7 @@ class ReviewPages(Base):
                 self.message_user(request, error.detail, messages.ERROR)
             else:
                 text = gettext("%(amount)s was taken for %(reference)s.") % {
-                    "amount": show.money(paid.amount, paid.currency),
+                    "amount": show.money(to_pay(paid), paid.currency),
                     "reference": paid.reference,
                 }
                 self.message_user(request, text, messages.SUCCESS)

@@ -15,8 +15,8 @@ from bookings.api import representations as bookings
 from bookings.models import Booking, Series, Slot
 from bookings.selectors import Availability, Viewer
 from payments import selectors
-from payments.cancelling import NOTHING, Cost, Total, owed
-from payments.lifecycle import UNDECIDED, PaymentMethod
+from payments.cancelling import NOTHING, Cost, Total, owed, to_pay
+from payments.lifecycle import UNDECIDED, PaymentMethod, PaymentStatus
 from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
 from payments.prices import Quote
 from payments.services.series import Made, Occurrence
@@ -202,6 +202,7 @@ def transaction(
         "payment_method": row.payment_method,
         "payment_status": row.payment_status,
         "amount": money(row.amount),
+        "amount_due": money(_due(row, items)),
         "tax": money(row.tax),
         "discount": money(row.discount),
         "currency": row.currency,
@@ -234,6 +235,13 @@ def late_payment(row: LatePayment | None) -> dict[str, Any] | None:
         "created_at": stamp(row.created_at),
         "resolved_at": stamp_or_none(row.resolved_at),
     }
+
+
+def _due(row: CartTransaction, items: Iterable[CartItem]) -> Decimal:
+    """What is still to be paid: without what was cancelled before; nothing once it is over."""
+    if row.payment_status != PaymentStatus.PENDING or row.ended_at is not None:
+        return NOTHING
+    return to_pay(row, items)
 
 
 def instructions(row: CartTransaction) -> str:

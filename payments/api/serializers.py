@@ -270,7 +270,10 @@ class TransactionInList(serializers.Serializer):
     status = serializers.ChoiceField(choices=TransactionStatus.choices)
     payment_method = serializers.ChoiceField(choices=PaymentMethod.choices)
     payment_status = serializers.ChoiceField(choices=PaymentStatus.choices)
-    amount = Money(help_text="To be paid, with tax and less discount.")
+    amount = Money(help_text="What it was made over, with tax and less discount.")
+    amount_due = Money(
+        help_text="Still to be paid: without what was cancelled before, and 0 once it is paid or over."
+    )
     tax = Money()
     discount = Money()
     currency = serializers.CharField(min_length=3, max_length=3)

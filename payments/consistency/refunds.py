@@ -101,10 +101,13 @@ def refund_missing(scope: Scope) -> Iterator[Problem]:
 
 @fix("payments.refund_missing")
 def fix_refund_missing(problem: Problem, actor: Actor, now: datetime) -> FixResult:
-    transaction_id = UUID(str(problem.details["transaction"]))
-    locks.bookings_of(transaction_id)
-    found = locks.transactions([transaction_id])
-    item = CartItem.objects.filter(pk=problem.subject_id, transaction=transaction_id).first()
+    mine = CartItem.objects.filter(pk=UUID(problem.subject_id))
+    seen = mine.first()
+    if seen is None or seen.transaction_id is None:
+        return FixResult.gone()
+    locks.bookings_of(seen.transaction_id)
+    found = locks.transactions([seen.transaction_id])
+    item = mine.first()
     if not found or item is None or item.status != ItemStatus.CANCELLED:
         return FixResult.gone()
     if item.refund_id is not None or cancelling.owed(item) <= 0:

@@ -20,7 +20,7 @@ from bookings.notices import Said
 from bookings.services.bookings import check_version
 from payments import cancelling, locks, notices, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
-from payments.lifecycle import PaymentMethod, PaymentStatus, ProofStatus
+from payments.lifecycle import ItemStatus, PaymentMethod, PaymentStatus, ProofStatus
 from payments.models import CartItem, CartTransaction
 from payments.services import cancellation
 
@@ -264,11 +264,11 @@ def _some_cancelled(bookings: Sequence[Booking]) -> bool:
 
 def _owe_all(found: CartTransaction, *, now: datetime, reason: str, some_cancelled: bool) -> Said:
     """The money of a transaction that was just rejected is there: all of it is owed back."""
-    items = list(CartItem.objects.filter(transaction=found).order_by("pk"))
+    rejected = CartItem.objects.filter(transaction=found, status=ItemStatus.REJECTED)
     if some_cancelled:
         transitions.verify_refunds(found)
-    # What had been cancelled or had expired before the proof came was paid with it.
-    return transitions.owe_refunds([found], items, now=now, reason=reason)
+    # What was cancelled before the proof came was not to be paid, and is not owed back.
+    return transitions.owe_refunds([found], list(rejected.order_by("pk")), now=now, reason=reason)
 
 
 def _not_own(found: CartTransaction, actor: Actor) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from bookings.models import Booking
 from payments.models import CancellationPolicy, CartItem, Refund
 from payments.services import refunds
+from tests import factories as f
 from tests.admin.conftest import ROLES, RULES, as_role, signed_in, staff
 from tests.admin.test_forms import resource_form
 from tests.payments import money as m
@@ -413,3 +414,25 @@ def test_whether_customers_may_cancel_is_a_rule_of_the_resource(venue):
     venue.resource.refresh_from_db()
     assert not venue.resource.customers_may_cancel
     assert Booking.objects.count() == CartItem.objects.count() == 1
+
+
+# What is due
+
+
+def test_review_and_desk_ask_for_what_is_left_of_an_order(venue):
+    late_proof = m.ordered(venue.resource, 2, hours=48)
+    m.cancel(m.bookings_of(late_proof)[0])
+    f.submit_proof(late_proof, amount=Decimal("20.00"))
+    at_desk = m.on_arrival(venue.resource, 2, hours=60)
+    m.cancel(m.bookings_of(at_desk)[0])
+    client = as_role(venue, "manager")
+
+    queue = client.get(reverse("admin:payments_review"))
+    order = client.get(address(late_proof, "change"))
+    desk = client.get(address(at_desk, "change")).content.decode()
+    taken = client.post(reverse("admin:payments_take", args=[at_desk.pk]), follow=True)
+
+    (row,) = [r for r in queue.context["rows"] if r.transaction.pk == late_proof.pk]
+    assert (row.amount.kind, order.context["amount"].kind) == ("match", "match")
+    assert "20.00\N{NO-BREAK SPACE}EUR was paid on arrival" in desk
+    assert "20.00\N{NO-BREAK SPACE}EUR was taken" in taken.content.decode()

@@ -229,3 +229,21 @@ def test_a_list_of_refunds_takes_the_same_for_any_number(world, count):
 
     assert len(answer.data["results"]) == count
     assert len(statements) == 3, statements
+
+
+def test_what_is_due_is_less_once_a_part_is_cancelled(world):
+    made, _ = world.here.submitted(2)
+    other = world.here.transaction(3)
+    m.cancel(m.bookings_of(other)[0])
+    client = world.here.as_customer()
+
+    def due(found):
+        answer = client.get(f"transactions/{found.pk}/").data
+        return answer["amount"], answer["amount_due"]
+
+    assert due(made) == ("40.00", "40.00")
+    assert due(other) == ("60.00", "40.00")
+    f.approve(made)
+    m.cancel_order(other)
+    assert due(made) == ("40.00", "0.00")
+    assert due(other) == ("60.00", "0.00")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit.errors import Invalid, NotFound
 from audit.models import OutboxEvent
 from bookings.services import closings, reschedule
+from payments import selectors
 from payments.errors import OwnTransaction, RefundSettled, RefundUnverified
 from payments.models import CartItem, Refund
 from payments.services import decisions, refunds
@@ -356,4 +357,36 @@ def test_a_time_that_was_proposed_is_no_money():
     m.cancel(booking)
 
     assert m.owed(made) == [("20.00", "owed", True)]
+    assert_consistent()
+
+
+# What was cancelled before it was paid
+
+
+@pytest.mark.parametrize("order", [m.ordered, m.on_arrival])
+def test_what_was_cancelled_before_it_was_paid_is_not_to_be_paid(order):
+    made = order(count=3)
+    m.cancel(m.bookings_of(made)[0])
+    made.refresh_from_db()
+
+    assert made.amount == 60
+    assert selectors.to_pay(made) == 40
+
+
+def test_what_was_cancelled_after_it_was_paid_was_paid():
+    made = m.paid(count=3)
+    m.cancel(m.bookings_of(made)[0])
+    m.cancel(m.bookings_of(made)[1], keep_fee=True)
+
+    assert selectors.to_pay(made) == 60
+
+
+def test_a_rejection_owes_back_only_what_was_to_be_paid():
+    made = m.ordered(count=3)
+    m.cancel(m.bookings_of(made)[0])
+    f.submit_proof(made)
+
+    reject(made, refund=True)
+
+    assert m.owed(made) == [("40.00", "owed", True)]
     assert_consistent()
