@@ -8,6 +8,7 @@ from uuid import UUID
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
+from audit.languages import our_reason
 from bookings.consistency.parts import mine, params
 from payments import locks, transitions
 from payments.lifecycle import LateStatus, ProofStatus, TransactionStatus
@@ -70,7 +71,9 @@ def fix_late_proofs(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     if late is not None and late.status in NEEDS_PEOPLE:
         return FixResult.needs_review(f"A late payment is {late.get_status_display()} already.")
     transitions.touch(found[0])
-    transitions.open_late(found[0], proof, now=now, reason="Found by a consistency check.")
+    transitions.open_late(
+        found[0], proof, now=now, reason=our_reason("Found by a consistency check.")
+    )
     return FixResult.fixed("A late payment is open now.")
 
 

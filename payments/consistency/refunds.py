@@ -8,6 +8,7 @@ from uuid import UUID
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
+from audit.languages import our_reason
 from bookings.consistency.parts import mine, params
 from payments import cancelling, locks, transitions
 from payments.cancelling import Money
@@ -117,7 +118,7 @@ def fix_refund_missing(problem: Problem, actor: Actor, now: datetime) -> FixResu
         found,
         [item],
         now=now,
-        reason="It was found that this was not paid back.",
+        reason=our_reason("It was found that this was not paid back."),
         known=Money.SEEN if paid else Money.CLAIMED,
     )
     return FixResult.fixed("The refund is noted.")

@@ -15,6 +15,7 @@ from django.db import transaction
 from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
+from audit.languages import our_reason
 from audit.observability.operations import Operation, operation
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import BookingStatus
@@ -26,7 +27,7 @@ from payments.lifecycle import LateStatus, ProofStatus, RefundWay
 from payments.models import CartTransaction, LatePayment, Proof, Refund
 from payments.services.decisions import check_reason
 
-CAME_LATE = "The proof of payment came late."
+CAME_LATE = our_reason("The proof of payment came late.")
 LONGEST_NOTE = 500
 
 

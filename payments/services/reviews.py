@@ -11,6 +11,7 @@ from django.db import transaction
 
 from audit import outbox
 from audit.context import Actor, audited
+from audit.languages import our_reason
 from audit.observability import sweeps
 from audit.observability.operations import operation
 from audit.observability.sweeps import Failures
@@ -18,7 +19,7 @@ from payments import locks, notices, selectors, transitions
 from payments.models import CartTransaction
 
 ESCALATE = "transaction.escalate"  # as the log and alerts name it
-REASON = "The review is overdue; owners and managers were told."
+REASON = our_reason("The review is overdue; owners and managers were told.")
 
 
 def escalate(
