@@ -34,7 +34,7 @@ MONDAY_NOON = slot_at(datetime(2027, 1, 4, 11, 0, tzinfo=UTC))  # 12:00 in Berli
 def price(**fields: Any) -> Any:
     rule = Price(**({"amount": D("20.00")} | fields))
     rule.resource_id = RESOURCE
-    Price._meta.get_field("resource").set_cached_value(rule, SimpleNamespace())  # without terms
+    Price._meta.get_field("resource").set_cached_value(rule, SimpleNamespace())  # type: ignore[arg-type]  # no terms
     rule.created_at = fields.get("created_at", datetime(2026, 1, 1, tzinfo=UTC))
     return rule
 
