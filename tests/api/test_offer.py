@@ -82,6 +82,11 @@ def test_a_slot_says_all_that_a_booking_needs(world):
         "available_bookings": 2,
         "price": "20.00",
         "currency": "EUR",
+        "cancellation": {
+            "possible_until": slot.starts_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "free_until": None,
+            "late_fee": "0.00",
+        },
     }
 
 
