@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -73,7 +74,11 @@ class Venue:
     entry: WaitlistEntry
     waitlist_policy: WaitlistPolicy
     late_payment: LatePayment
-    refund: Refund
+
+    @cached_property
+    def refund(self) -> Refund:
+        """Made when it is asked for, as no item says what it is for."""
+        return make_refund(self.transaction)
 
     def objects(self) -> list[Any]:
         return [
@@ -157,7 +162,6 @@ def make_venue(name: str) -> Venue:
         entry,
         waitlist_policy,
         late_payment,
-        make_refund(transaction),
     )
 
 

@@ -38,6 +38,18 @@ def url(obj: object, page: str) -> str:
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=[obj.pk])  # type: ignore[attr-defined]
 
 
+@pytest.fixture
+def venue(venue):
+    assert venue.refund
+    return venue
+
+
+@pytest.fixture
+def foreign(foreign):
+    assert foreign.refund
+    return foreign
+
+
 def list_url(model: type) -> str:
     found = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")  # type: ignore[attr-defined]
     return found + {"WaitlistEntry": "?line=all", "Refund": "?state=all"}.get(model.__name__, "")
