@@ -136,7 +136,7 @@ def excuse(
 
     def check(booking: Booking) -> None:
         _check_move(booking, "excuse")
-        if actor.id is not None and booking.customer.user_id == actor.id:
+        if actor.is_user(booking.customer.user_id):
             raise Forbidden(f"Booking {booking.reference} is your own: ask a colleague.")
 
     if not reason.strip():

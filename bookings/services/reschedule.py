@@ -409,7 +409,7 @@ def _check_provider(booking: Booking, slot: Slot | None, provider_id: uuid.UUID 
 
 
 def _check_not_own(booking: Booking, actor: Actor) -> None:
-    if actor.kind == "staff" and booking.customer.user_id == actor.id is not None:
+    if actor.kind == "staff" and actor.is_user(booking.customer.user_id):
         raise Forbidden("This booking is your own: answer as its customer, or ask a colleague.")
 
 

@@ -84,7 +84,7 @@ def agree(
         FeeDue, OwnTransaction: see :func:`cancel_booking`. Nothing is changed.
     """
     by_customer = is_customer(actor)
-    own = not by_customer and any(is_own(b, actor) for b in bookings)
+    own = not by_customer and any(actor.is_user(b.customer.user_id) for b in bookings)
     if not (by_customer or keep_fee or own):
         return
     items = selectors.items_with_terms(bookings)
@@ -125,7 +125,3 @@ def fee_due(total: cancelling.Total) -> FeeDue:
 
 def is_customer(actor: Actor) -> bool:
     return actor.kind == "customer"
-
-
-def is_own(booking: Booking, actor: Actor) -> bool:
-    return actor.id is not None and booking.customer.user_id == actor.id

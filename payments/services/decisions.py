@@ -272,7 +272,7 @@ def _owe_all(found: CartTransaction, *, now: datetime, reason: str, some_cancell
 
 
 def _not_own(found: CartTransaction, actor: Actor) -> None:
-    if actor.id is not None and found.customer.user_id == actor.id:
+    if actor.is_user(found.customer.user_id):
         raise OwnTransaction("Ask a colleague: nobody decides on their own order.")
 
 

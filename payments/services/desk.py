@@ -131,7 +131,7 @@ def check_overriding(reason: str) -> str:
 
 def check_not_own(overriding: str, actor: Actor, customer: Customer) -> None:
     """Raise Forbidden if staff would go beyond the rules for themselves."""
-    if overriding and actor.id is not None and customer.user_id == actor.id:
+    if overriding and actor.is_user(customer.user_id):
         raise Forbidden("Ask a colleague: nobody goes beyond the rules for themselves.")
 
 
@@ -142,7 +142,7 @@ def reason_of(overriding: str) -> str:
 
 def approver(actor: Actor, customer: Customer) -> Actor | None:
     """The staff member whose making is the approval; nobody, if it is their own order."""
-    own = actor.id is not None and customer.user_id == actor.id
+    own = actor.is_user(customer.user_id)
     return actor if actor.kind == "staff" and not own else None
 
 

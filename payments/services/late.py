@@ -374,7 +374,7 @@ def _lock(
     found = locks.transaction(transaction_id, organization_id=organization_id)
     late = rows.get()
     late.transaction = found
-    if actor.id is not None and found.customer.user_id == actor.id:
+    if actor.is_user(found.customer.user_id):
         raise OwnTransaction("Ask a colleague: nobody decides on their own order.")
     check_version(found, version)
     return _Locked(late, found, bookings, slots)

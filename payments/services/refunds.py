@@ -168,7 +168,7 @@ def _change(
     ):
         found = locks.refunds(ids, organization_ids=organization_ids)
         for refund in found:
-            if actor.id is not None and refund.customer.user_id == actor.id:
+            if actor.is_user(refund.customer.user_id):
                 raise OwnTransaction("Ask a colleague: nobody decides on money owed to themselves.")
         step(found)
         op.rows = len(found)

@@ -111,7 +111,7 @@ def _agree(booking: Booking, slot: Slot, *, actor: Actor, accept_price: bool) ->
     found = compare(booking, slot)
     if not found.differs:
         return Terms()
-    own = actor.id is not None and booking.customer.user_id == actor.id
+    own = actor.is_user(booking.customer.user_id)
     if own or not accept_price or actor.kind == "customer":
         raise PriceDiffers(
             f"This booking costs {found.now} {found.currency}, and that time costs"
