@@ -70,6 +70,12 @@ class Venue:
         self._people.append(customer)
         return customer
 
+    def member(self) -> Customer:
+        """The next customer who has an account, and so does everything without the desk."""
+        while (customer := self.somebody()).user is None:
+            pass
+        return customer
+
     def slot(self, resource: str, *, days: int = 3, today: bool = False) -> Slot | None:
         """A slot nobody was given before, some days from now; None if there is none today."""
         zone = ZoneInfo(self.organization.time_zone)
