@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -203,31 +202,6 @@ def test_a_slot_made_on_a_closed_day_is_shut_by_a_later_closing(room):
 
     assert fresh(slot).status == "closed"
     assert_follows(room)
-
-
-def test_the_migration_takes_what_was_open_as_meant_until_now(room):
-    """Also in the trail, which nobody can change: it says when, where it said that."""
-    opened, other = by_hand(room, 19), by_hand(room, 21)
-    close_friday(room)
-    open_by_hand(opened)
-    before = Slot.history.get(id=opened.pk, opened_at__isnull=False)
-    migration = importlib.import_module("bookings.migrations.0008_opened")
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(
-            "ALTER TABLE bookings_slot DROP CONSTRAINT bookings_slot_opened_by_hand_was_made_by_hand"
-        )
-        cursor.execute(migration.BACKWARDS)
-        cursor.execute("SELECT id FROM bookings_slot WHERE opened_by_hand")
-        assert cursor.fetchall() == [(opened.pk,)]
-
-        cursor.execute(migration.FORWARDS)
-        cursor.execute("SELECT now()")
-        [now] = cursor.fetchone()
-
-    assert (fresh(opened).opened_at, fresh(other).opened_at) == (now, None)
-    [line] = Slot.history.filter(opened_at__isnull=False)
-    assert (line.pk, line.opened_at) == (before.pk, before.history_date)
 
 
 def test_a_slot_made_on_a_day_that_is_closed_already_is_meant(room):

@@ -1,6 +1,5 @@
 """Who did not come: by the clock, by staff, excused, and what follows (F3, B10, D7)."""
 
-import importlib
 from datetime import timedelta
 from typing import Any
 
@@ -110,30 +109,6 @@ def test_the_item_and_the_order_stay_as_they_are():
 
     assert booking.cart_item.status == "approved"
     assert CartTransaction.objects.get().status == "approved"
-
-
-def test_the_migration_lowers_what_is_longer_than_a_day_and_the_trail_says_so():
-    longer, longest, never = (in_organization(no_show_minutes=m) for m in (60, 1_440, None))
-    migration = importlib.import_module("bookings.migrations.0009_no_show_minutes")
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(
-            "ALTER TABLE bookings_organization"
-            " DROP CONSTRAINT bookings_organization_no_shows_are_marked_within_a_day"
-        )
-        cursor.execute(
-            "UPDATE bookings_organization SET no_show_minutes = 30000 WHERE id = %s",
-            [longer.organization_id],
-        )
-
-        cursor.execute(migration.CLAMP)
-
-    made = [r.organization_id for r in (longer, longest, never)]
-    found = Organization.objects.in_bulk(made)
-    assert [found[pk].no_show_minutes for pk in made] == [1_440, 1_440, None]
-    lines = [Organization.history.filter(id=pk) for pk in made]
-    assert [some.count() for some in lines] == [3, 1, 1]
-    assert lines[0].latest("history_id").no_show_minutes == 1_440
 
 
 @pytest.mark.parametrize("minutes", [0, 15, 600, 1_440])

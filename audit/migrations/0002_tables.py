@@ -1,14 +1,15 @@
-"""The tables of audit."""
+"""The outbox, its deliveries, keys of requests, the record of checks, and leases."""
 
+import audit.ids
 import django.core.serializers.json
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-import audit.ids
-
 
 class Migration(migrations.Migration):
+    replaces = [("audit", "0002_records"), ("audit", "0003_lease")]
+
     initial = True
 
     dependencies = [
@@ -69,139 +70,6 @@ class Migration(migrations.Migration):
                         condition=models.Q(("finished_at__gte", models.F("started_at"))),
                         name="audit_consistencyreport_ends_after_start",
                     )
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="IdempotencyKey",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("user_id", models.UUIDField(verbose_name="user")),
-                ("route", models.CharField(max_length=200, verbose_name="route")),
-                ("key", models.CharField(max_length=255, verbose_name="key")),
-                ("request_hash", models.CharField(max_length=64, verbose_name="request hash")),
-                ("status", models.PositiveSmallIntegerField(verbose_name="status")),
-                (
-                    "body",
-                    models.TextField(help_text="Exactly as it was sent.", verbose_name="body"),
-                ),
-                ("headers", models.JSONField(default=dict, verbose_name="headers")),
-                (
-                    "created_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
-                        verbose_name="answered at",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "idempotency key",
-                "verbose_name_plural": "idempotency keys",
-                "indexes": [
-                    models.Index(fields=["created_at"], name="audit_idempotencykey_by_age")
-                ],
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("user_id", "route", "key"),
-                        name="audit_idempotencykey_one_answer_per_key",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("status__gte", 200), ("status__lte", 499)),
-                        name="audit_idempotencykey_keeps_no_server_error",
-                    ),
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="OutboxEvent",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=audit.ids.uuid7, editable=False, primary_key=True, serialize=False
-                    ),
-                ),
-                ("kind", models.CharField(max_length=64, verbose_name="kind")),
-                ("organization_id", models.UUIDField(null=True, verbose_name="organisation")),
-                ("subject_type", models.CharField(max_length=64, verbose_name="subject type")),
-                ("subject_id", models.CharField(max_length=64, verbose_name="subject id")),
-                (
-                    "payload",
-                    models.JSONField(
-                        default=dict,
-                        encoder=django.core.serializers.json.DjangoJSONEncoder,
-                        verbose_name="payload",
-                    ),
-                ),
-                (
-                    "recipients",
-                    models.JSONField(
-                        default=list,
-                        help_text="Addresses, until there is a delivery for each of them.",
-                        verbose_name="recipients",
-                    ),
-                ),
-                (
-                    "reply_to",
-                    models.CharField(
-                        blank=True, default="", max_length=254, verbose_name="reply to"
-                    ),
-                ),
-                (
-                    "actor_label",
-                    models.CharField(blank=True, default="", max_length=200, verbose_name="by"),
-                ),
-                (
-                    "request_id",
-                    models.CharField(blank=True, default="", max_length=64, verbose_name="request"),
-                ),
-                (
-                    "created_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
-                        verbose_name="written at",
-                    ),
-                ),
-                ("dispatched_at", models.DateTimeField(null=True, verbose_name="handed out at")),
-                (
-                    "error",
-                    models.CharField(
-                        blank=True,
-                        default="",
-                        help_text="Why no deliveries could be made from this event.",
-                        max_length=200,
-                        verbose_name="error",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "event",
-                "verbose_name_plural": "events",
-                "ordering": ("-created_at", "-id"),
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("dispatched_at__isnull", True)),
-                        fields=["created_at"],
-                        name="audit_outboxevent_to_dispatch",
-                    ),
-                    models.Index(
-                        fields=["subject_type", "subject_id", "created_at"],
-                        name="audit_outboxevent_by_subject",
-                    ),
-                    models.Index(fields=["kind", "created_at"], name="audit_outboxevent_by_kind"),
-                    models.Index(
-                        fields=["organization_id", "created_at"], name="audit_outboxevent_by_org"
-                    ),
-                    models.Index(
-                        condition=models.Q(("error", ""), _negated=True),
-                        fields=["created_at"],
-                        name="audit_outboxevent_with_error",
-                    ),
                 ],
             },
         ),
@@ -292,6 +160,159 @@ class Migration(migrations.Migration):
                         ),
                         name="audit_finding_fixed_says_when",
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="IdempotencyKey",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("user_id", models.UUIDField(verbose_name="user")),
+                ("route", models.CharField(max_length=200, verbose_name="route")),
+                ("key", models.CharField(max_length=255, verbose_name="key")),
+                ("request_hash", models.CharField(max_length=64, verbose_name="request hash")),
+                ("status", models.PositiveSmallIntegerField(verbose_name="status")),
+                (
+                    "body",
+                    models.TextField(help_text="Exactly as it was sent.", verbose_name="body"),
+                ),
+                ("headers", models.JSONField(default=dict, verbose_name="headers")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="answered at",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "idempotency key",
+                "verbose_name_plural": "idempotency keys",
+                "indexes": [
+                    models.Index(fields=["created_at"], name="audit_idempotencykey_by_age")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("user_id", "route", "key"),
+                        name="audit_idempotencykey_one_answer_per_key",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__gte", 200), ("status__lte", 499)),
+                        name="audit_idempotencykey_keeps_no_server_error",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Lease",
+            fields=[
+                (
+                    "name",
+                    models.CharField(
+                        max_length=64, primary_key=True, serialize=False, verbose_name="work"
+                    ),
+                ),
+                ("holder", models.UUIDField(verbose_name="holder")),
+                ("worker", models.CharField(max_length=200, verbose_name="worker")),
+                ("taken_at", models.DateTimeField(verbose_name="taken at")),
+                ("until", models.DateTimeField(verbose_name="until")),
+            ],
+            options={
+                "verbose_name": "lease",
+                "verbose_name_plural": "leases",
+                "ordering": ("name",),
+            },
+        ),
+        migrations.CreateModel(
+            name="OutboxEvent",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=audit.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=64, verbose_name="kind")),
+                ("organization_id", models.UUIDField(null=True, verbose_name="organisation")),
+                ("subject_type", models.CharField(max_length=64, verbose_name="subject type")),
+                ("subject_id", models.CharField(max_length=64, verbose_name="subject id")),
+                (
+                    "payload",
+                    models.JSONField(
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                        verbose_name="payload",
+                    ),
+                ),
+                (
+                    "recipients",
+                    models.JSONField(
+                        default=list,
+                        help_text="Addresses, until there is a delivery for each of them.",
+                        verbose_name="recipients",
+                    ),
+                ),
+                (
+                    "reply_to",
+                    models.CharField(
+                        blank=True, default="", max_length=254, verbose_name="reply to"
+                    ),
+                ),
+                (
+                    "actor_label",
+                    models.CharField(blank=True, default="", max_length=200, verbose_name="by"),
+                ),
+                (
+                    "request_id",
+                    models.CharField(blank=True, default="", max_length=64, verbose_name="request"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="written at",
+                    ),
+                ),
+                ("dispatched_at", models.DateTimeField(null=True, verbose_name="handed out at")),
+                (
+                    "error",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Why no deliveries could be made from this event.",
+                        max_length=200,
+                        verbose_name="error",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "event",
+                "verbose_name_plural": "events",
+                "ordering": ("-created_at", "-id"),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("dispatched_at__isnull", True)),
+                        fields=["created_at"],
+                        name="audit_outboxevent_to_dispatch",
+                    ),
+                    models.Index(
+                        fields=["subject_type", "subject_id", "created_at"],
+                        name="audit_outboxevent_by_subject",
+                    ),
+                    models.Index(fields=["kind", "created_at"], name="audit_outboxevent_by_kind"),
+                    models.Index(
+                        fields=["organization_id", "created_at"], name="audit_outboxevent_by_org"
+                    ),
+                    models.Index(
+                        condition=models.Q(("error", ""), _negated=True),
+                        fields=["created_at"],
+                        name="audit_outboxevent_with_error",
+                    ),
                 ],
             },
         ),
