@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from audit.context import current_actor_kind
-from bookings import signals
-from bookings import transitions as booking_transitions
+from bookings import claiming, signals
 from bookings.models import Booking
 from waitlist import locks, selectors, transitions
 from waitlist.lifecycle import OfferStatus
@@ -21,7 +20,7 @@ ENDING = ("cancel", "expire", "reject")
 
 
 def connect() -> None:
-    booking_transitions.lines_open_where(serving.still_offered)
+    claiming.lines_open_where(serving.still_offered)
     signals.bookings_moved.connect(offers_follow, dispatch_uid="waitlist.offers_follow")
     signals.seats_released.connect(line_is_served, dispatch_uid="waitlist.line_is_served")
     signals.slots_made.connect(new_slots_are_offered, dispatch_uid="waitlist.new_slots_are_offered")

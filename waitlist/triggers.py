@@ -2,7 +2,7 @@
 
 ``Slot.line_units`` is the smallest party waiting for the slot, ``Resource.line`` how many are in
 line for any time of the resource, with those who were offered seats and have not got them yet.
-``bookings.transitions`` asks them before anybody from outside gets
+``bookings.claiming`` asks them before anybody from outside gets
 seats. One statement-level trigger per event: a batch of N entries costs two statements more.
 
 A slot's is counted anew, under the slot's lock. A resource's is counted up and down, as those who

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.timezone import localtime
 
 from audit.context import Actor, audited
-from bookings import locks, planning, signals, transitions
+from bookings import holding, locks, planning, signals
 from bookings.lifecycle import BookingStatus, SlotStatus
 from bookings.models import Booking, Slot
 from bookings.services.regenerating import Applied, Preview
@@ -70,7 +70,7 @@ def move(done: Applied, by: timedelta, *, actor: Actor, reason: str, now: dateti
     said = what_is_said(pairs)
     why = f"{reason} ({PRICES_STAY})" if said else reason
     with audited(actor, reason=why):
-        done.moved = transitions.move_many(pairs, now=now, said=said, reason=reason)
+        done.moved = holding.move_many(pairs, now=now, said=said, reason=reason)
     moved = {b.pk for b in done.moved}
     done.stayed = [bookings[b.pk] for b in done.affected if b.pk not in moved]
 

@@ -15,7 +15,7 @@ from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.languages import our_reason
 from audit.observability.operations import operation
-from bookings import locks, rules, transitions
+from bookings import claiming, holding, locks, rules, transitions
 from bookings.errors import BookingOver, NoProposal, ProposalOpen, ResourceTaken, TooLate
 from bookings.lifecycle import PROPOSAL, BookingStatus
 from bookings.models import Booking, Organization, Proposal, Slot
@@ -62,7 +62,7 @@ def reschedule(
         BookingOver: it is not pending or confirmed, or has started and the actor is a customer.
         ProposalOpen: another time is proposed, and nobody has answered yet.
         NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
-        SlotGone, SlotFull, ResourceTaken: see ``bookings.transitions.hold``. Nothing is changed.
+        SlotGone, SlotFull, ResourceTaken: see ``bookings.holding.hold``. Nothing is changed.
         TooLate, TooSoon, TooFarAhead: for customers.
         Invalid: it is the slot the booking has, another resource's and the actor is a customer,
             or the reason is too long.
@@ -78,7 +78,7 @@ def reschedule(
         booking, slot = take(
             booking_id, organization_id, slot_id, actor=actor, now=now, version=version
         )
-        transitions.move(booking, slot, now=now, reason=reason)
+        holding.move(booking, slot, now=now, reason=reason)
         op.rows = 1
     return booking
 
@@ -170,7 +170,7 @@ def propose(
                 f"Only a confirmed booking gets proposals; this one is {_status(booking)}."
             )
         check_slot(booking, slot, actor=actor, now=now)
-        transitions.check_bookable(slot, now=now)
+        claiming.check_bookable(slot, now=now)
         if _cannot_be_in_both(booking.slot, slot):
             raise ResourceTaken(
                 "The proposed time overlaps the present one, and both cannot be held. Move the"
@@ -178,7 +178,7 @@ def propose(
             )
         until = _answer_until(booking, slot, wish=expires_at, now=now)
         terms = agree(booking, slot) if agree else Terms()
-        stand_in = transitions.hold(
+        stand_in = holding.hold(
             slot,
             customer=booking.customer,
             units=booking.units,
@@ -237,7 +237,7 @@ def accept(
         said = moving.what_is_said([(booking, stand_in.slot)]).get(booking.pk, {})
         why = f"proposal accepted, {reason}" if reason else "proposal accepted"
         with audited(actor, reason=f"{why} ({moving.PRICES_STAY})" if said else why):
-            transitions.accept(booking, stand_in, now=now, **said)
+            holding.accept(booking, stand_in, now=now, **said)
         op.rows = 3
     return booking
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from audit.context import Actor, audited
 from audit.errors import NotFound
 from audit.observability.operations import operation
-from bookings import locks, transitions
+from bookings import claiming, locks
 from bookings.errors import ResourceTaken
 from bookings.models import Occupancy, Pool, PoolNeed, Resource, ResourcePart, Slot
 
@@ -130,7 +130,7 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
                 taken |= numbers_of_other
         picked: list[int] | None = slot.picked
         if slot.pools != slot.resource.pools:
-            picked = transitions.pick(slot.resource.pools, pools, taken={*taken, *wanted[slot.pk]})
+            picked = claiming.pick(slot.resource.pools, pools, taken={*taken, *wanted[slot.pk]})
         if picked is None or taken & wanted[slot.pk]:
             refused.append(slot)
             continue

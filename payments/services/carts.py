@@ -11,6 +11,7 @@ from audit.context import Actor, audited
 from audit.errors import Invalid, NotFound
 from audit.languages import our_reason
 from audit.sql import insert
+from bookings import holding
 from bookings import locks as booking_locks
 from bookings import rules as booking_rules
 from bookings import transitions as booking_transitions
@@ -47,7 +48,7 @@ def add_item(
         The item, and what it costs today; the price is frozen at checkout.
 
     Raises:
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``.
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         TooManyNoShows: the customer did not come too often.
         CartFull: there are 100 items in it.
@@ -66,7 +67,7 @@ def add_item(
             rules = selectors.price_rules_of_slot(slot_id)
         slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         booking_rules.check_new([slot], customer, now=now)
-        booking = booking_transitions.hold(
+        booking = holding.hold(
             slot,
             customer=customer,
             units=units,

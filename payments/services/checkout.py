@@ -14,6 +14,7 @@ from audit.context import Actor, audited
 from audit.errors import Invalid
 from audit.observability.operations import operation
 from audit.sql import update_rows
+from bookings import holding
 from bookings import locks as booking_locks
 from bookings import rules as booking_rules
 from bookings import transitions as booking_transitions
@@ -96,7 +97,7 @@ def book(
 
     Raises:
         NotOffered: a free time that is not offered; see ``bookings.services.free_times``.
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``.
         TooSoon, TooFarAhead, TooManyBookings: the booking rules of the resource.
         TooManyNoShows: the customer did not come too often.
         MethodNotOffered: pay now needs the cart.
@@ -113,9 +114,7 @@ def book(
         slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
         booking_rules.check_new([slot], customer, now=now)
         held_until = now + timedelta(minutes=organization.hold_minutes)
-        booking = booking_transitions.hold(
-            slot, customer=customer, units=units, held_until=held_until, now=now
-        )
+        booking = holding.hold(slot, customer=customer, units=units, held_until=held_until, now=now)
         made = order_of(
             organization, customer, [booking], method=payment_method, note=note, now=now
         )

@@ -13,8 +13,7 @@ from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.languages import supported
 from audit.observability.operations import operation
-from bookings import locks, rules
-from bookings import transitions as booking_transitions
+from bookings import holding, locks, rules
 from bookings.errors import CustomerKnown
 from bookings.models import Customer, Organization
 from bookings.selectors_customers import reached_at
@@ -77,7 +76,7 @@ def book_for(
         may_approve: whether the actor may approve orders.
 
     Raises:
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``; no reason helps.
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``; no reason helps.
         TooSoon, TooFarAhead, TooManyBookings, TooManyNoShows: the rules; see ``overriding``.
         NotOffered: a free time that is not offered; no reason helps.
         MethodNotOffered: the organisation is not paid that way.
@@ -100,7 +99,7 @@ def book_for(
         check_not_own(overriding, actor, person)
         if not overriding:
             rules.check_new([slot], person, now=now)
-        booking = booking_transitions.hold(
+        booking = holding.hold(
             slot,
             customer=person,
             units=units,

@@ -17,7 +17,7 @@ from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
 from audit.languages import our_reason
 from audit.observability.operations import Operation, operation
-from bookings import transitions as booking_transitions
+from bookings import holding
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Slot
 from bookings.services.bookings import check_version
@@ -67,9 +67,7 @@ def take(
         late: what is open already, or was dismissed.
     """
     ended = [b for b in bookings if b.status == BookingStatus.EXPIRED]
-    gone = booking_transitions.reinstate(
-        [(b, slots[b.slot_id]) for b in ended], now=now, reason=CAME_LATE
-    )
+    gone = holding.reinstate([(b, slots[b.slot_id]) for b in ended], now=now, reason=CAME_LATE)
     if ended and not gone:
         transitions.reinstate(found, ended, now=now)
         if late is not None:
@@ -165,7 +163,7 @@ def rebook(
     ):
         it = _lock(late_id, organization_id, actor, version, also=set(slots.values()))
         pairs = _pairs(it, slots)
-        gone = booking_transitions.reinstate(pairs, now=now, reason=CAME_LATE)
+        gone = holding.reinstate(pairs, now=now, reason=CAME_LATE)
         if gone or not pairs:
             wanted = {booking.pk: slot for booking, slot in pairs}
             raise SeatsGone(

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from audit.context import Actor, audited
 from audit.observability.operations import operation
-from bookings import transitions
+from bookings import holding
 from bookings.models import Booking, Proposal, Slot
 from bookings.services import reschedule as bookings_reschedule
 from bookings.services.free_times import FreeTime
@@ -69,7 +69,7 @@ def reschedule(
         terms = _agree(booking, slot, actor=actor, accept_price=accept_price)
         why = " ".join(filter(None, [reason, f"({terms.words})" if terms.words else ""]))
         with audited(actor, reason=why):
-            transitions.move(booking, slot, now=now, reason=reason, **terms.said)
+            holding.move(booking, slot, now=now, reason=reason, **terms.said)
     return booking
 
 

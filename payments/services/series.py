@@ -17,8 +17,8 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
 from audit.observability.operations import operation
+from bookings import holding, planning, rules, selectors_free_times
 from bookings import locks as booking_locks
-from bookings import planning, rules, selectors_free_times
 from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
 from bookings.errors import (
@@ -233,7 +233,7 @@ def book_series(
             created_at=now,
         )
         series.save(force_insert=True)
-        bookings, refused = booking_transitions.hold_many(
+        bookings, refused = holding.hold_many(
             slots,
             customer=person,
             units=wish.units,

@@ -13,8 +13,7 @@ from audit.context import Actor, audited
 from audit.errors import NotFound
 from audit.observability.operations import operation
 from audit.sql import insert
-from bookings import rules
-from bookings import transitions as booking_transitions
+from bookings import holding, rules
 from bookings.models import Customer, Organization
 from payments import locks, selectors
 from payments.errors import CartFull
@@ -89,7 +88,7 @@ def accept(
             raise CartFull(f"A cart takes {MOST_ITEMS} items; check these out first.")
         least = min(now + timedelta(minutes=organization.hold_minutes), booking.slot.starts_at)
         if least > offer.expires_at:
-            booking_transitions.extend_hold(booking, held_until=least)
+            holding.extend_hold(booking, held_until=least)
         item = CartItem(organization_id=organization.pk, cart=cart, booking=booking, created_at=now)
         insert(item)
     return Accepted(entry, item, price, None)

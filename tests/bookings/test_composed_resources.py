@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.errors import NotFound, translate
-from bookings import selectors, transitions
+from bookings import claiming, selectors
 from bookings.errors import DoesNotFit, MadeInCircles, ResourceTaken
 from bookings.models import Occupancy, Pool, PoolMember, PoolNeed, Resource, ResourcePart, Slot
 from bookings.services import reschedule, resources
@@ -395,7 +395,7 @@ def test_a_choice_is_found_if_and_only_if_there_is_one(seed):
         every = product(*([n for n in pools[p] if n not in busy] for p in wanted))
         possible = {choice for choice in every if len(set(choice)) == len(choice)}
 
-        picked = transitions.pick(wanted, pools, taken=busy)
+        picked = claiming.pick(wanted, pools, taken=busy)
 
         assert (tuple(picked) in possible) if picked is not None else not possible
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from audit.errors import Invalid, NotFound, StaleVersion
 from audit.models import OutboxEvent
-from bookings import transitions as booking_transitions
+from bookings import claiming
 from bookings.errors import SlotFull
 from bookings.models import Booking, Resource, Slot
 from bookings.services.free_times import FreeTime
@@ -690,7 +690,7 @@ def test_control_without_locks_and_limits_the_seat_is_sold_twice():
     with without(*LIMITS), locks_off():
         interleave(
             submitting(made),
-            after=(booking_transitions, "claim_many"),
+            after=(claiming, "claim_many"),
             second=booking_it(slot),
         )
         slot.refresh_from_db()

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from audit.errors import DomainError, StaleVersion
 from audit.models import OutboxEvent
+from bookings import claiming
 from bookings import locks as booking_locks
-from bookings import transitions
 from bookings.errors import BookingOver, NoProposal, ResourceTaken, SlotFull
 from bookings.models import Booking, Proposal, ScheduleException, Slot
 from bookings.services import bookings, closings
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = ("bookings_slot_bookings_within_capacity", "bookings_slot_units_within_capacity")
 BOOKING_MOVES = "bookings_booking.follow_lifecycle"
 PROPOSAL_MOVES = "bookings_proposal.follow_lifecycle"
-BEFORE_A_MOVE = (transitions, "check_room")  # the last look at the seats
+BEFORE_A_MOVE = (claiming, "check_room")  # the last look at the seats
 BEFORE_AN_ANSWER = (proposals, "_lock_proposal")
 
 
@@ -618,7 +618,7 @@ def an_approval_while_a_closing_moves_one_of_the_order():
         )
 
     outcomes = interleave(
-        close, after=(transitions, "claim_many"), second=lambda: f.approve(made, member)
+        close, after=(claiming, "claim_many"), second=lambda: f.approve(made, member)
     )
     return found, outcomes
 

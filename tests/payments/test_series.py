@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from audit.errors import Invalid, NotFound
 from audit.models import OutboxEvent
+from bookings import holding, rules
 from bookings import locks as booking_locks
-from bookings import rules, transitions
 from bookings.errors import BookingOver, NotOffered, SlotGone, TooLate, TooManyBookings
 from bookings.models import Booking, Pool, PoolMember, Resource, Series, Slot
 from bookings.services import resources as resource_services
@@ -679,7 +679,7 @@ def test_hold_many_does_for_each_slot_what_hold_does_for_one(court, customer):
     f.hold(of(court), slots[1])
     locked = booking_locks.slots(s.pk for s in slots)
 
-    bookings, refused = transitions.hold_many(
+    bookings, refused = holding.hold_many(
         locked,
         customer=customer,
         units=1,

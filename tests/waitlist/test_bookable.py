@@ -8,9 +8,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from bookings import claiming, rules
 from bookings import locks as booking_locks
-from bookings import rules
-from bookings import transitions as booking_transitions
 from bookings.errors import SlotFull
 from bookings.models import Resource, Slot
 from bookings.services import slots as slot_services
@@ -72,7 +71,7 @@ def test_who_waits_for_any_time_is_not_offered_what_nobody_may_book(hours: int) 
     # Nobody who may have it, as the staff say, is kept behind somebody who may not.
     with transaction.atomic():
         locked = booking_locks.slot(slot.pk, organization_id=slot.organization_id)
-        booking_transitions.check_room(locked, 2, now=timezone.now())
+        claiming.check_room(locked, 2, now=timezone.now())
     assert_consistent()
 
 

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.models import OutboxEvent
+from bookings import holding
 from bookings import locks as booking_locks
-from bookings import transitions as booking_transitions
 from bookings.errors import SlotFull, SlotGone
 from bookings.models import Booking
 from bookings.services import bookings as booking_services
@@ -124,7 +124,7 @@ def test_whether_full_slots_have_a_waitlist_takes_one_statement_for_any_number()
             hold(somebody(slot), slot)
         with transaction.atomic(), counted() as found:
             locked = booking_locks.slots([s.pk for s in slots])
-            _, refused = booking_transitions.hold_many(
+            _, refused = holding.hold_many(
                 locked,
                 customer=somebody(resource),
                 units=1,

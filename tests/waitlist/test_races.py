@@ -18,9 +18,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from audit.models import OutboxEvent
+from bookings import claiming, rules
 from bookings import locks as booking_locks
-from bookings import rules
-from bookings import transitions as booking_transitions
 from bookings.models import Booking, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
@@ -819,7 +818,7 @@ def test_control_without_the_gate_an_outsider_takes_what_the_line_has_not_been_o
     entry, outsider = join(slot), somebody(slot)
     later = timezone.now() + timedelta(minutes=20)
     with (
-        mock.patch.object(booking_transitions, "serve_lines", return_value=None),
+        mock.patch.object(claiming, "serve_lines", return_value=None),
         mock.patch.object(serving, "serve", return_value=[]),
     ):
         f.hold(outsider, slot, now=later)

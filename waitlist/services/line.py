@@ -16,8 +16,8 @@ from audit.errors import Forbidden, Invalid, NotFound
 from audit.languages import our_reason
 from audit.observability.operations import operation
 from audit.sql import insert
+from bookings import claiming, holding, rules
 from bookings import locks as booking_locks
-from bookings import rules
 from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
 from bookings.errors import SlotGone
@@ -116,7 +116,7 @@ def _lock_wanted(
 ) -> tuple[Resource, list[Slot]]:
     if not isinstance(wanted, Window):
         slot = booking_locks.slot(wanted, organization_id=organization.pk)
-        booking_transitions.check_bookable(slot, now=now)
+        claiming.check_bookable(slot, now=now)
         return slot.resource, [slot]
     if not wanted.from_at < wanted.until_at:
         raise Invalid("A time ends after it begins.", field="until")
@@ -142,7 +142,7 @@ def _check_slots(
     now: datetime,
 ) -> None:
     policy = selectors.policy_of(organization)
-    if not resource.takes_waitlist or not all(booking_transitions.takes_line(s) for s in slots):
+    if not resource.takes_waitlist or not all(claiming.takes_line(s) for s in slots):
         raise NoWaitlist(f"{resource.name} has no waitlist.")
     in_time = [s for s in slots if answer_until(s, policy, now=now) >= now + SHORTEST_OFFER]
     if not in_time:
@@ -446,7 +446,7 @@ def offer_by_hand(
 
     Raises:
         NoLongerWaiting: it does not wait.
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.transitions.hold``.
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``.
         NoWaitlist: so shortly before the start that nobody could answer.
         Invalid: no reason, or a slot it does not wait for.
         Forbidden: it is the actor's own place, or one before or behind it.
@@ -461,19 +461,17 @@ def offer_by_hand(
         target = _slot_of(entry_id, organization_id, wish=slot_id)
         slot = booking_locks.slot(target, organization_id=organization_id)
         until = _until(slot, now=now)
-        booking_transitions.check_bookable(slot, now=now)
+        claiming.check_bookable(slot, now=now)
         units = WaitlistEntry.objects.values_list("units", flat=True).get(pk=entry_id)
-        booking_transitions.check_seats(slot, units, now=now)
-        booking_transitions.claim(slot, now=now)
+        claiming.check_seats(slot, units, now=now)
+        claiming.claim(slot, now=now)
         entry = locks.entry(entry_id, organization_id=organization_id)
         check_no_rival([entry], actor)
         if entry.status != EntryStatus.WAITING:
             raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
         if not planning.is_for(entry, slot):
             raise Invalid("This is not what they wait for.", field="slot")
-        (booking,) = booking_transitions.hold_for(
-            [(slot, entry.customer, entry.units, until)], now=now
-        )
+        (booking,) = holding.hold_for([(slot, entry.customer, entry.units, until)], now=now)
         (offer,) = transitions.offer(
             [(entry, booking)], by_hand=True, offered_by=actor.label, now=now
         )

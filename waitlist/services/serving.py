@@ -9,9 +9,8 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from audit.context import Actor, audited
+from bookings import claiming, holding, rules
 from bookings import locks as booking_locks
-from bookings import rules
-from bookings import transitions as booking_transitions
 from bookings.models import Slot
 from waitlist import locks, planning, selectors, transitions
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
@@ -69,7 +68,7 @@ def _round(slot_ids: Collection[uuid.UUID], *, now: datetime) -> list[Offer]:
     slots = [s for s in slots if until[s.pk] >= now + SHORTEST_OFFER]
     if not slots:
         return []
-    booking_transitions.make_room(slots, now=now)
+    claiming.make_room(slots, now=now)
     plan, entries = _share_out(slots, now=now)
     if not plan.offers:
         return []
@@ -102,9 +101,7 @@ def _share_out(
         place = {waiting.id: n for n, waiting in enumerate(line)}
         in_turn = sorted(plan.offers, key=lambda offer: place[offer[0]])
         chosen = [free[pk] for pk in dict.fromkeys(pk for _, pk in in_turn)]
-        refused = booking_transitions.claim_many(
-            [s for s in chosen if s.pk not in claimed], now=now
-        )
+        refused = claiming.claim_many([s for s in chosen if s.pk not in claimed], now=now)
         claimed |= {s.pk for s in chosen}
         if refused:  # taken by others, or by slots before them in this list
             for pk in refused:
@@ -173,7 +170,7 @@ def unserved(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> Iterator[tuple[
             .select_related("resource", "organization")
         )
         in_time = still_offered(slots, now)
-        slots = [s for s in booking_transitions.could_claim(slots) if s.pk in in_time]
+        slots = [s for s in claiming.could_claim(slots) if s.pk in in_time]
         offers = Counter(pk for _, pk in _plan(slots, selectors.line_for(slots), now=now).offers)
         yield from ((s, offers[s.pk]) for s in slots if offers[s.pk])
 
@@ -184,7 +181,7 @@ def _offer(
     *,
     now: datetime,
 ) -> list[Offer]:
-    bookings = booking_transitions.hold_for(
+    bookings = holding.hold_for(
         [(slot, entry.customer, entry.units, until[slot.pk]) for entry, slot in pairs], now=now
     )
     return transitions.offer(
