@@ -25,7 +25,7 @@ class Tariff:
     name: str
     amount: str
     currency: str
-    per_person: bool = False
+    basis: Price.Basis = Price.Basis.BOOKING
     discount_percent: int = 0
     weekdays: Sequence[int] = ()
     from_time: time | None = None
@@ -98,6 +98,10 @@ _COURT = [
         priority=10,
     ),
 ]  # fmt: skip
+_SEMINAR = [
+    Tariff("Seminar", "28.00", "EUR", Price.Basis.HOUR),
+    Tariff("Evening", "36.00", "EUR", Price.Basis.HOUR, from_time=time(17), priority=5),
+]
 _CLASSES = [("09:00", "10:15"), ("18:00", "19:15"), ("20:15", "21:30")]
 _EARLY = {"discount_percent": 20, "until_time": time(9), "priority": 5}
 
@@ -143,7 +147,7 @@ OFFERS = {
             [Open(start, end, 75) for start, end in _CLASSES],
             people=18,
             tax_percent="7",
-            tariffs=[Tariff("Class", "12.00", "EUR", per_person=True)],
+            tariffs=[Tariff("Class", "12.00", "EUR", basis=Price.Basis.UNIT)],
         ),
         Offer(
             "Spinning",
@@ -159,8 +163,8 @@ OFFERS = {
             people=20,
             tax_percent="7",
             tariffs=[
-                Tariff("Class", "10.00", "EUR", per_person=True),
-                Tariff("Early bird", "10.00", "EUR", per_person=True, **_EARLY),  # type: ignore[arg-type]
+                Tariff("Class", "10.00", "EUR", basis=Price.Basis.UNIT),
+                Tariff("Early bird", "10.00", "EUR", basis=Price.Basis.UNIT, **_EARLY),  # type: ignore[arg-type]
             ],
         ),
         Offer(
@@ -177,11 +181,11 @@ OFFERS = {
         Offer(
             "Seminar room",
             "place",
-            "For twelve people, with a screen. From any half hour, for as long as wanted.",
+            "For twelve people, with a screen. From any half hour, paid by the hour.",
             [Open("08:00", "12:00", 60), Open("12:30", "21:00", 60)],
             exclusive=True,
             tax_percent="19",
-            tariffs=[Tariff("Seminar", "35.00", "EUR")],
+            tariffs=_SEMINAR,
             rules={
                 "mode": Resource.Mode.FREE_TIMES,
                 "grid_minutes": 30,
@@ -349,7 +353,7 @@ def _price(resource: Resource, offer: Offer, tariff: Tariff) -> Price:
         name=tariff.name,
         amount=Decimal(tariff.amount),
         currency=tariff.currency,
-        basis=Price.Basis.UNIT if tariff.per_person else Price.Basis.BOOKING,
+        basis=tariff.basis,
         discount_percent=Decimal(tariff.discount_percent),
         tax_percent=Decimal(offer.tax_percent),
         weekdays=list(tariff.weekdays),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import combinations
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.forms import BaseInlineFormSet
+from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
@@ -44,19 +47,59 @@ class PriceForm(forms.ModelForm):
             "valid_until",
             "priority",
         )
+        help_texts: ClassVar = {
+            "basis": _(
+                "Per booking or per person: the price at the start counts, whatever the length. Per"
+                " hour: each minute costs what is charged then. At 10.00 an hour, and 40.00 from"
+                " 12:00 on, 11:30 to 13:00 costs 5.00 + 40.00 = 45.00."
+            ),
+        }
 
     def save(self, commit: bool = True) -> Price:
         self.instance.organization_id = self.instance.resource.organization_id
         return super().save(commit=commit)  # type: ignore[no-any-return]
 
 
+class PriceFormSet(BaseInlineFormSet):
+    """All prices of a resource."""
+
+    def clean(self) -> None:
+        """What is charged by time is added up, so it is in one currency at a time."""
+        super().clean()
+        added = [
+            form
+            for form in self.forms
+            if form.is_valid()
+            and not form.cleaned_data.get(DELETION_FIELD_NAME)
+            and form.instance.is_by_time
+        ]
+        for one, other in combinations(added, 2):
+            mine, theirs = one.instance, other.instance
+            if mine.currency != theirs.currency and mine.is_valid_with(theirs):
+                other.add_error(
+                    None,
+                    _("Prices per hour are added up: give those of one day one currency."),
+                )
+
+
 class PriceInline(ScopedInline, StackedInline):
     model = Price
     form = PriceForm
+    formset = PriceFormSet
     extra = 0
     tab = True
     fieldsets = (
-        (None, {"fields": (("name", "amount", "currency"), ("basis", "priority"))}),
+        (
+            None,
+            {
+                "fields": (("name", "amount", "currency"), ("basis", "priority")),
+                "description": _(
+                    "Of several prices that fit a time, the one with the highest priority counts."
+                    " Where a booking starts at a price per hour, each minute costs what the price"
+                    " per hour at that minute says. Moving a booking compares what both times cost."
+                ),
+            },
+        ),
         (_("Discount and tax"), {"fields": (("discount_percent", "tax_percent"),)}),
         (
             _("Only at some times"),

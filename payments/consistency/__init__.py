@@ -2,8 +2,8 @@
 
 ``agreement`` asks whether transaction, items and bookings say the same; ``deadlines`` whether
 what is overdue has ended; ``late`` whether money that came too late waits for somebody; ``links``
-whether rows belong together; ``money`` whether sums and payments are right; ``proofs`` whether
-files are there; ``refunds`` whether what was paid for cancelled bookings is owed back; ``reviews``
+whether rows belong together; ``money`` whether sums and payments are right; ``prices`` whether what
+is charged by time can be added up; ``proofs`` whether files are there; ``refunds`` whether what was paid for cancelled bookings is owed back; ``reviews``
 whether somebody was told of what waits too long. docs/runbook.md has a section for each check.
 """
 
@@ -13,9 +13,20 @@ from payments.consistency import (
     late,
     links,
     money,
+    prices,
     proofs,
     refunds,
     reviews,
 )
 
-__all__ = ["agreement", "deadlines", "late", "links", "money", "proofs", "refunds", "reviews"]
+__all__ = [
+    "agreement",
+    "deadlines",
+    "late",
+    "links",
+    "money",
+    "prices",
+    "proofs",
+    "refunds",
+    "reviews",
+]

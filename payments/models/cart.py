@@ -63,7 +63,7 @@ class CartItem(models.Model):
 
     ``amount`` is what is to be paid: (``unit_price`` × quantity) − ``discount``; ``tax`` is
     the part of it that is tax. ``quantity`` is the number of people, or 1 if the price is per
-    booking.
+    booking or by time; by time, ``unit_price`` is the sum for all of the time.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

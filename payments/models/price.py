@@ -1,5 +1,7 @@
 """What things cost, and how an organisation is paid."""
 
+from __future__ import annotations
+
 from datetime import time
 from decimal import Decimal
 
@@ -74,13 +76,20 @@ class PaymentPolicy(models.Model):
 class Price(models.Model):
     """A price of a resource, for all its slots or for some days and hours.
 
-    Of those that fit a slot's start, in the resource's time zone, the one with the highest
-    ``priority`` counts, and of several such the newest. No price means free.
+    Of those that fit a moment, in the resource's time zone, the one with the highest ``priority``
+    counts, and of several such the newest. No price means free. A price per booking or per person
+    counts for who starts then, whatever the length; one by time for the minutes it covers. How
+    these go together is said in ``payments/prices.py``.
     """
 
     class Basis(models.TextChoices):
         BOOKING = "booking", _("per booking")
         UNIT = "unit", _("per person")
+        HOUR = "hour", _("per hour")
+        UNIT_HOUR = "unit_hour", _("per person and hour")
+
+    BY_TIME = (Basis.HOUR, Basis.UNIT_HOUR)
+    PER_PERSON = (Basis.UNIT, Basis.UNIT_HOUR)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey(
@@ -149,7 +158,8 @@ class Price(models.Model):
                 condition=Q(currency__regex="^[A-Z]{3}$"), name="payments_price_currency_is_iso"
             ),
             models.CheckConstraint(
-                condition=Q(basis__in=["booking", "unit"]), name="payments_price_basis_is_known"
+                condition=Q(basis__in=["booking", "unit", "hour", "unit_hour"]),
+                name="payments_price_basis_is_known",
             ),
             models.CheckConstraint(
                 condition=Q(from_time__isnull=True)
@@ -171,3 +181,18 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.amount} {self.currency}"
+
+    @property
+    def is_by_time(self) -> bool:
+        return self.basis in self.BY_TIME
+
+    def is_valid_with(self, other: Price) -> bool:
+        """Whether there is a day on which both may count, by their first and last days."""
+        return all(
+            one.valid_from is None or two.valid_until is None or one.valid_from <= two.valid_until
+            for one, two in ((self, other), (other, self))
+        )
+
+    def people(self, units: int) -> int:
+        """How often the amount is charged for so many people."""
+        return units if self.basis in self.PER_PERSON else 1

@@ -304,6 +304,51 @@ def test_a_price_that_makes_no_sense_is_refused(venue, amount):
     assert not Price.objects.filter(name="Odd").exists()
 
 
+def by_the_hour(resource: Resource, currency: str) -> dict:
+    """Two new prices by the hour, the second from noon."""
+    fields: dict[str, object] = {"prices-TOTAL_FORMS": 2}
+    for n, more in enumerate(
+        [{"currency": "EUR"}, {"currency": currency, "amount": "40", "from_time": "12:00"}]
+    ):
+        row: dict[str, object] = {
+            "name": f"Hour {n}",
+            "amount": "10",
+            "basis": "hour",
+            "discount_percent": "0",
+        }
+        row |= {"tax_percent": "0", "priority": n, "resource": str(resource.pk)} | more
+        fields |= {f"prices-{n}-{name}": value for name, value in row.items()}
+    return fields
+
+
+def test_prices_by_the_hour_are_kept_and_the_page_says_what_lengths_cost(venue):
+    client = as_role(venue, "manager")
+    court = f.ResourceFactory(organization=venue.organization, exclusive=True)
+    free = {"mode": "free_times", "grid_minutes": 30, "longest_minutes": 180, "exclusive": "on"}
+
+    answer = client.post(
+        change(court), resource_form(court, **{**by_the_hour(court, "EUR"), **free})
+    )
+
+    assert answer.status_code == 302, answer.context["errors"]
+    assert Price.objects.filter(basis="hour").count() == 2
+    page = client.get(change(court)).content.decode()
+    table = page[page.index("What it costs") :]
+    # From ten in the morning and from noon, for as long as three hours: 2 × 10 + 1 × 40.
+    assert "60.00" in table
+    assert "120.00" in table
+
+
+def test_prices_by_the_hour_that_cannot_be_added_are_refused(venue):
+    answer = as_role(venue, "manager").post(
+        change(venue.resource), resource_form(venue.resource, **by_the_hour(venue.resource, "CHF"))
+    )
+
+    assert answer.status_code == 200
+    assert "one currency" in answer.content.decode()
+    assert not Price.objects.filter(basis="hour").exists()
+
+
 def test_reviewers_see_prices_but_do_not_change_them(venue):
     client = as_role(venue, "reviewer")
 

@@ -6,7 +6,7 @@ Serves A3, A4, A5, A7, A9, A10.
 import os
 import time
 import uuid
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -781,3 +781,18 @@ def test_a_check_costs_the_same_for_one_row_and_for_many(customer, court):
 
     assert statements() == one
     assert len(check("payments.transaction_bookings")) == 6
+
+
+# -- prices -------------------------------------------------------------------------------------
+
+
+def test_prices_by_time_are_in_one_currency_at_a_time(court, healthy):
+    f.PriceFactory(resource=court, basis="hour", valid_until=date(2026, 12, 31))
+    f.PriceFactory(resource=court, basis="hour", currency="CHF", valid_from=date(2027, 1, 1))
+    f.PriceFactory(resource=court, basis="booking", currency="USD")
+    assert check("payments.price_currencies") == set()
+
+    f.PriceFactory(resource=court, basis="unit_hour", currency="CHF")
+
+    assert check("payments.price_currencies") == {str(court.pk)}
+    assert check("payments.price_currencies", organization=f.OrganizationFactory().pk) == set()
