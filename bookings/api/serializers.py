@@ -82,14 +82,6 @@ class AvailabilitySerializer(serializers.Serializer):
     results = AvailableDay(many=True)
 
 
-class FreeTimesSerializer(serializers.Serializer):
-    minutes = serializers.IntegerField(help_text="How long each is.")
-    time_zone = serializers.CharField(help_text="The resource's.")
-    starts = serializers.ListField(
-        child=serializers.DateTimeField(), help_text="When it can be started, in order. UTC."
-    )
-
-
 class BookedSlot(serializers.Serializer):
     id = serializers.UUIDField()
     starts_at = serializers.DateTimeField(help_text="UTC.")

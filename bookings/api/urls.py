@@ -2,13 +2,12 @@
 
 from django.urls import path
 
-from bookings.api import availability, check_ins, free_times, me, resources, tickets
+from bookings.api import availability, check_ins, me, resources, tickets
 
 # Under organizations/{org}/
 organization = [
     path("resources/", resources.Resources.as_view()),
     path("resources/<uuid:pk>/", resources.ResourceDetail.as_view()),
-    path("resources/<uuid:pk>/free-times/", free_times.FreeTimes.as_view()),
     path("availability/", availability.Availability.as_view()),
     path("bookings/<uuid:pk>/qr.svg", tickets.QrSvg.as_view()),
     path("bookings/<uuid:pk>/qr.png", tickets.QrPng.as_view()),

@@ -37,6 +37,16 @@ def slot(row: Slot, left: Availability, price: Quote) -> dict[str, Any]:
     }
 
 
+def free_time(row: Slot, price: Quote) -> dict[str, Any]:
+    """A time that can be booked freely, and what it costs."""
+    return {
+        "starts_at": stamp(row.starts_at),
+        "ends_at": stamp(row.ends_at),
+        "price": money(price.amount),
+        "currency": price.currency,
+    }
+
+
 def terms(row: Slot, price: Quote) -> dict[str, Any]:
     """Until when a booking could be cancelled, and what it would cost; the resource is loaded."""
     last = row.starts_at - timedelta(minutes=row.resource.cancel_until_minutes)

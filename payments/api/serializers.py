@@ -54,6 +54,22 @@ class SlotPage(Page):
     results = SlotSerializer(many=True)
 
 
+class FreeTimeSerializer(serializers.Serializer):
+    starts_at = serializers.DateTimeField(help_text="UTC.")
+    ends_at = serializers.DateTimeField(help_text="UTC.")
+    price = Money(help_text="Of one booking for as many people as `units` says.")
+    currency = serializers.CharField(min_length=3, max_length=3)
+
+
+class FreeTimesSerializer(serializers.Serializer):
+    minutes = serializers.IntegerField(help_text="How long each is.")
+    time_zone = serializers.CharField(help_text="The resource's.")
+    starts = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="When it can be started, in order. UTC."
+    )
+    times = FreeTimeSerializer(many=True, help_text="The same, each with what it costs.")
+
+
 class TimeRequest(serializers.Serializer):
     """Either a slot, or a time of a resource that is booked at free times."""
 
@@ -76,9 +92,13 @@ class ItemRequest(TimeRequest):
 
 
 class ItemPrice(serializers.Serializer):
-    name = serializers.CharField(allow_blank=True)
-    unit_price = Money()
-    quantity = serializers.IntegerField()
+    name = serializers.CharField(
+        allow_blank=True, help_text="By time, of all prices that count in it: Day + Evening."
+    )
+    unit_price = Money(help_text="By time, the sum for all of the time.")
+    quantity = serializers.IntegerField(
+        help_text="People; 1 where the price is per booking or by time."
+    )
     discount = Money()
     tax = Money(help_text="Within the amount.")
 

@@ -6,6 +6,7 @@ from payments.api import (
     bookings,
     cancelling,
     carts,
+    free_times,
     proofs,
     refunds,
     reschedule,
@@ -17,6 +18,7 @@ from payments.api import (
 
 organization = [
     path("slots/", slots.Slots.as_view()),
+    path("resources/<uuid:pk>/free-times/", free_times.FreeTimes.as_view()),
     path("cart/", carts.CartView.as_view()),
     path("cart/items/", carts.CartItems.as_view()),
     path("cart/items/<uuid:pk>/", carts.CartItemDetail.as_view()),

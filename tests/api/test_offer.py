@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,7 @@ from django.utils import timezone
 from bookings.models import Booking
 from bookings.services import slots as slot_services
 from tests import factories as f
-from tests.api.client import Client
+from tests.api.client import Client, new_key
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +133,31 @@ def test_the_price_is_for_as_many_people_as_asked_for(world):
     answer = world.here.as_stranger().get("slots/", query={"units": 3})
 
     assert answer.data["results"][0]["price"] == "26.97"
+
+
+def test_free_times_and_the_cart_say_what_a_length_costs(world):
+    court = f.ResourceFactory(
+        organization=world.here.organization, mode="free_times", exclusive=True, time_zone="UTC"
+    )
+    f.open_hours(court)
+    f.PriceFactory(resource=court, amount=Decimal("10.00"), basis="unit_hour")
+    f.PriceFactory(
+        resource=court, amount=Decimal("40.00"), basis="hour", from_time=time(12), priority=5
+    )
+    since = world.here.opening + timedelta(hours=10)
+    query = {"from": since.isoformat(), "to": (since + timedelta(hours=3)).isoformat()}
+
+    answer = world.here.as_stranger().get(
+        f"resources/{court.pk}/free-times/", query={**query, "minutes": 90, "units": 3}
+    )
+
+    times = answer.data["times"]
+    assert [time["starts_at"] for time in times] == answer.data["starts"]
+    costs = {time["starts_at"][11:16]: time["price"] for time in times}
+    assert (costs["10:00"], costs["11:00"], costs["12:00"]) == ("45.00", "50.00", "60.00")
+    body = {"resource": str(court.pk), "starts_at": times[4]["starts_at"], "minutes": 90}
+    item = world.here.as_customer().post("cart/items/", body | {"units": 1}, key=new_key())
+    assert (item.data["amount"], item.data["price"]["quantity"]) == ("30.00", 1)
 
 
 def test_what_has_no_price_is_free(world):

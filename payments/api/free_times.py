@@ -1,4 +1,4 @@
-"""When something can be booked for as long as one wants."""
+"""When something can be booked for as long as one wants, and what it costs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from rest_framework.request import Request
 from audit.api import answers
 from audit.api.fields import Fields
 from audit.errors import NotFound
-from bookings import selectors, selectors_free_times
-from bookings.api import serializers
+from bookings import selectors as booking_selectors
+from bookings import selectors_free_times
 from bookings.api.views import OrganizationView
+from bookings.models import Slot
+from payments import selectors
+from payments.api import representations, serializers
+from payments.services.carts import MOST_UNITS
 
 LONGEST = timedelta(days=31)
 MOST_MINUTES = 60 * 24 * 7
@@ -43,6 +47,9 @@ class FreeTimes(OrganizationView):
                 OpenApiTypes.INT,
                 description="How long; as long as the shortest booking if not said.",
             ),
+            OpenApiParameter(
+                "units", OpenApiTypes.INT, description="People: for the price; 1 if not said."
+            ),
         ],
         responses={200: serializers.FreeTimesSerializer},
         extensions={"x-problems": ["invalid", "not_offered"]},
@@ -52,22 +59,32 @@ class FreeTimes(OrganizationView):
         since = fields.moment("from", required=True)
         until = fields.moment("to", required=True)
         minutes = fields.integer("minutes", least=1, most=MOST_MINUTES, default=0)
+        units = fields.integer("units", least=1, most=MOST_UNITS, default=1)
         if since and until and not timedelta(0) < until - since <= LONGEST:
             fields.refuse("to", "After `from`, and at most 31 days later.")
         fields.check(known=True)
         assert since
         assert until
-        resource = selectors.resources(self.viewer.organization.pk).filter(pk=pk).first()
+        organization_id = self.viewer.organization.pk
+        resource = booking_selectors.resources(organization_id).filter(pk=pk).first()
         if resource is None:
             raise NotFound("There is no such resource.")
-        minutes = minutes or resource.shortest_minutes
+        length = timedelta(minutes=minutes or resource.shortest_minutes)
         starts = selectors_free_times.free_starts(
-            resource, since, until, timedelta(minutes=minutes), now=timezone.now()
+            resource, since, until, length, now=timezone.now()
         )
+        # The slot of each is only thought of: it is made with its booking.
+        slots = [
+            Slot.at(resource, start, start + length, max_bookings=1, max_units=units)
+            for start in starts
+        ]
+        prices = selectors.quotes(slots, units)
+        times = [representations.free_time(s, prices[s.pk]) for s in slots]
         return answers.respond(
             {
-                "minutes": minutes,
+                "minutes": length // timedelta(minutes=1),
                 "time_zone": resource.time_zone,
-                "starts": [answers.stamp(start) for start in starts],
+                "starts": [time["starts_at"] for time in times],
+                "times": times,
             }
         )
