@@ -97,6 +97,12 @@ class PriceDiffers(DomainError):
     code = "price_differs"
 
 
+class LengthDiffers(DomainError):
+    """That time is longer or shorter than the one that was booked for this price."""
+
+    code = "length_differs"
+
+
 class SeriesNotFree(DomainError):
     """Not every date of this series can be booked."""
 

@@ -66,12 +66,16 @@ def quotes(slots: Sequence[Slot], units: int = 1) -> dict[uuid.UUID, Quote]:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a booking costs, and what it would cost in another slot if it were booked today."""
+    """What a booking costs, and what it would cost in another slot if it were booked today.
+
+    ``by_time`` says whether the other slot is charged by its length.
+    """
 
     now: Decimal
     then: Decimal
     currency: str
     then_currency: str
+    by_time: bool
 
     @property
     def differs(self) -> bool:
@@ -103,7 +107,7 @@ def agreed_prices(booking_ids: Iterable[uuid.UUID]) -> Agreed:
 def _comparison(booking: Booking, slot: Slot, frozen: Agreed, rules: Sequence[Price]) -> Comparison:
     then = quote(slot, booking.units, rules)
     amount, currency = frozen.get(booking.pk, (None, then.currency))
-    return Comparison(amount or Decimal("0.00"), then.amount, currency, then.currency)
+    return Comparison(amount or Decimal("0.00"), then.amount, currency, then.currency, then.by_time)
 
 
 def concerns_line(transaction_id: uuid.UUID) -> bool:

@@ -97,6 +97,7 @@ class Reschedule(BookingStep):
             "x-problems": [
                 *SEATS,
                 "price_differs",
+                "length_differs",
                 "too_late",
                 "too_soon",
                 "too_far_ahead",
@@ -109,8 +110,10 @@ class Reschedule(BookingStep):
     def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
         """Give the old seats back, if the new ones can be had.
 
-        Customers choose another time of the same resource and price, within its deadlines. While
-        a proposal is open, it is answered or withdrawn first (`proposal_open`).
+        Customers choose another time of the same resource and price, within its deadlines. Where a
+        free time has the same price whatever its length, it is as long as theirs
+        (`length_differs`). While a proposal is open, it is answered or withdrawn first
+        (`proposal_open`).
         """
         actor = self.mover(pk)
         fields = Fields(request.data)

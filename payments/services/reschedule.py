@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NotRequired, TypedDict, Unpack
 
 from django.db import transaction
@@ -16,7 +16,7 @@ from bookings.services import reschedule as bookings_reschedule
 from bookings.services.free_times import FreeTime
 from bookings.services.reschedule import Terms
 from payments import locks, selectors
-from payments.errors import PriceDiffers
+from payments.errors import LengthDiffers, PriceDiffers
 from payments.selectors import Comparison
 
 
@@ -39,7 +39,8 @@ def reschedule(
     """Move a booking to another slot; its price stays the one that was frozen at checkout.
 
     So a slot with another price is refused, unless staff say that the booking keeps its price
-    there; the trail and the message to the customer then say so.
+    there; the trail and the message to the customer then say so. A free time of another length is
+    another thing to customers where its price does not depend on the length; staff may move there.
 
     Args:
         slot_id: a slot, or the free time for which one is made.
@@ -47,6 +48,8 @@ def reschedule(
 
     Raises:
         PriceDiffers: the slot costs something else; ``amount`` and ``new_amount`` say what.
+        LengthDiffers: a customer's own move, to a free time that is longer or shorter and has the
+            same price whatever its length; ``minutes`` and ``new_minutes`` say how long.
         BookingOver, ProposalOpen, NotOffered, SlotGone, SlotFull, ResourceTaken, TooLate, TooSoon,
         TooFarAhead, Invalid, StaleVersion, NotFound: see ``bookings.services.reschedule``.
     """
@@ -107,12 +110,14 @@ class ProposalFacts(TypedDict):
 
 
 def _agree(booking: Booking, slot: Slot, *, actor: Actor, accept_price: bool) -> Terms:
-    """What stays when a booking moves to a slot; raises PriceDiffers where that was not said."""
+    """What stays when a booking moves to a slot; raises where that was not said."""
     found = compare(booking, slot)
+    own = actor.kind == "customer" or actor.is_user(booking.customer.user_id)
     if not found.differs:
+        if own and found.then and not found.by_time:
+            _check_length(booking.slot, slot)
         return Terms()
-    own = actor.is_user(booking.customer.user_id)
-    if own or not accept_price or actor.kind == "customer":
+    if own or not accept_price:
         raise PriceDiffers(
             f"This booking costs {found.now} {found.currency}, and that time costs"
             f" {found.then} {found.then_currency}."
@@ -130,4 +135,18 @@ def _agree(booking: Booking, slot: Slot, *, actor: Actor, accept_price: bool) ->
         f"the price stays {found.now} {found.currency}, today it would be {found.then}"
         f" {found.then_currency}",
         {"price_stays": {"amount": str(found.now), "currency": found.currency}},
+    )
+
+
+def _check_length(own: Slot, other: Slot) -> None:
+    """Raise LengthDiffers if a free time is not as long as what was booked for the same price."""
+    booked, wanted = (slot.ends_at - slot.starts_at for slot in (own, other))
+    if other.source != Slot.Source.FREE or wanted == booked:
+        return
+    minutes, new_minutes = (length // timedelta(minutes=1) for length in (booked, wanted))
+    raise LengthDiffers(
+        f"This booking is for {minutes} minutes, and that time is for {new_minutes}. Choose one as"
+        " long as yours, or ask the staff.",
+        minutes=minutes,
+        new_minutes=new_minutes,
     )

@@ -21,6 +21,7 @@ from payments.services import cancellation, carts, refunds
 from tests import factories as f
 from tests.api.client import Answer, Client
 from tests.api.operations import EXAMPLES, codes_of, operations
+from tests.api.test_reschedule import court_booking, free_time
 from tests.api.world import Place, booking_of, code_of
 from tests.payments import money as m
 from waitlist.models import WaitlistEntry
@@ -608,6 +609,13 @@ def proposed_where_it_costs_more(place, name):
     booking, slot = place.confirmed(), place.slot()
     f.PriceFactory(resource=place.resource, amount=25, priority=9)
     return step(place, name, booking, slot=to(slot))
+
+
+@provokes("length_differs", "reschedule_booking")
+def moved_to_a_longer_time_for_the_same_price(place, name):
+    answer = step(place, name, court_booking(place), **free_time(place, 12, 120))
+    assert (answer.data["minutes"], answer.data["new_minutes"]) == (60, 120)
+    return answer
 
 
 @provokes("too_late", "reschedule_booking")

@@ -17,7 +17,7 @@ from bookings.models import Booking, Proposal, Slot
 from bookings.services import free_times
 from bookings.services import reschedule as proposals
 from bookings.services.free_times import FreeTime
-from payments.errors import PriceDiffers
+from payments.errors import LengthDiffers, PriceDiffers
 from payments.services import checkout, reschedule
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, lost, race, without, won
@@ -189,6 +189,67 @@ def test_a_time_that_costs_more_is_refused_unless_the_price_stays(court):
     assert (caught.value.extra["amount"], caught.value.extra["new_amount"]) == ("10.00", "20.00")
     assert booking.cart_item.amount == Decimal("10.00")
     assert_consistent()
+
+
+def test_a_price_per_booking_was_agreed_for_a_length(court):
+    f.PriceFactory(resource=court, amount=Decimal("20.00"))
+    booking = booked(court, 10, minutes=15)
+    me = f.actor_of(booking.customer)
+
+    with refusal(LengthDiffers) as caught:
+        move(booking, wanted(court, 12, minutes=240), actor=me)
+    move(booking, wanted(court, 12, minutes=15), actor=me)
+
+    assert caught.value.extra == {"minutes": 15, "new_minutes": 240}
+    assert when(booking) == (at(12), at(12, 15))
+    staff = f.MembershipFactory(organization=court.organization, role="front_desk")
+    move(booking, wanted(court, 12, minutes=30), actor=f.actor_of(staff))
+    assert when(booking) == (at(12), at(12, 30))
+    assert_consistent()
+
+
+def test_staff_do_not_lengthen_what_is_their_own(court):
+    f.PriceFactory(resource=court, amount=Decimal("20.00"))
+    staff = f.MembershipFactory(organization=court.organization, role="manager")
+    me = f.CustomerFactory(organization=court.organization, user=staff.user)
+    booking = booked(court, 10, customer=me)
+
+    with refusal(LengthDiffers):
+        move(booking, wanted(court, 12, minutes=240), actor=f.actor_of(staff))
+
+
+def test_by_the_hour_a_longer_time_costs_more(court):
+    f.PriceFactory(resource=court, amount=Decimal("20.00"), basis="hour")
+    booking = booked(court, 10, minutes=15)
+
+    with refusal(PriceDiffers) as caught:
+        move(booking, wanted(court, 12, minutes=240), actor=f.actor_of(booking.customer))
+    move(booking, wanted(court, 12, minutes=240), accept_price=True)
+
+    assert (caught.value.extra["amount"], caught.value.extra["new_amount"]) == ("5.00", "80.00")
+    assert booking.cart_item.amount == Decimal("5.00")
+    assert_consistent()
+
+
+def test_by_the_hour_customers_choose_another_length_where_it_costs_the_same(court):
+    f.PriceFactory(resource=court, amount=Decimal("10.00"), basis="hour")
+    f.PriceFactory(
+        resource=court, amount=Decimal("30.00"), basis="hour", from_time=time(12), priority=5
+    )
+    booking = booked(court, 14, minutes=60)
+
+    move(booking, wanted(court, 9, minutes=180), actor=f.actor_of(booking.customer))
+
+    assert when(booking) == (at(9), at(12))
+    assert_consistent()
+
+
+def test_what_is_free_of_charge_may_be_of_any_length(court):
+    booking = booked(court, 10)
+
+    move(booking, wanted(court, 12, minutes=240), actor=f.actor_of(booking.customer))
+
+    assert when(booking) == (at(12), at(16))
 
 
 def test_a_free_time_is_proposed_held_and_accepted(court):
