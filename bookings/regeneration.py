@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -84,7 +84,7 @@ class Plan:
     delete: list[There] = field(default_factory=list)
     shut: list[There] = field(default_factory=list)
     reopen: list[There] = field(default_factory=list)
-    there: Sequence[There] = field(default=(), repr=False)
+    there: list[There] = field(default_factory=list, repr=False)
 
     @property
     def moves(self) -> tuple[list[There], ...]:
@@ -100,6 +100,15 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.create and not self.touched
+
+    def extend(self, later: Plan) -> None:
+        """Add the plan of the time that comes next."""
+        self.create += later.create
+        self.kept += later.kept
+        self.change += later.change
+        for mine, theirs in zip(self.moves, later.moves, strict=True):
+            mine += theirs
+        self.there += later.there
 
     def counts(self) -> dict[str, int]:
         """How many slots each thing happens to, for people and machines."""
@@ -205,6 +214,32 @@ def _drop(plan: Plan, there: There) -> None:
         plan.delete.append(there)
     elif there.status != SlotStatus.LEGACY:
         plan.archive.append(there)
+
+
+def borders(plan: Plan, *, most_made: int, most_changed: int, before: int) -> list[int]:
+    """Where to cut a plan so that each part makes and changes no more slots than so many.
+
+    A slot belongs to the part in which it starts, and those that start together are not parted.
+
+    Args:
+        before: no cut is made there or later.
+
+    Returns:
+        The instants at which the second part begins, the third, and so on.
+    """
+    made, changed = Counter(wanted.starts_at for wanted in plan.create), Counter[int]()
+    for rows in ([there for there, _limits in plan.change], *plan.moves):
+        changed.update(there.starts_at for there in rows)
+    found: list[int] = []
+    so_far = 0, 0
+    for start in sorted({*made, *changed}):
+        here = made[start], changed[start]
+        sums = so_far[0] + here[0], so_far[1] + here[1]
+        if (sums[0] > most_made or sums[1] > most_changed) and any(so_far) and start < before:
+            found.append(start)
+            sums = here
+        so_far = sums
+    return found
 
 
 def fingerprint(plans: Iterable[Plan], booking_ids: Iterable[uuid.UUID]) -> str:

@@ -20,14 +20,18 @@ from bookings.planning import Planned
 from bookings.regeneration import Limits, There
 
 
-def read(ends: Mapping[uuid.UUID, int], *, start: int) -> dict[uuid.UUID, list[There]]:
+def read(
+    ends: Mapping[uuid.UUID, int], *, start: int, beyond: bool = True
+) -> dict[uuid.UUID, list[There]]:
     """The slots of resources that start from ``start`` to the end given for each, in seconds.
 
-    And those that start later and were made by hand or have people in them.
+    Args:
+        beyond: also those that start later and were made by hand or have people in them.
     """
     found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ends}
     with connection.cursor() as cursor:
-        cursor.execute(_READ, [list(ends), list(ends.values()), start])
+        sql = _READ + (_BEYOND if beyond else _WITHIN)
+        cursor.execute(sql, [list(ends), list(ends.values()), start])
         for row in cursor.fetchall():
             there = There(*row)
             found[there.resource_id].append(there)
@@ -46,9 +50,13 @@ _READ = """
     FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
     JOIN bookings_slot s ON s.resource_id = r.id
      AND s.starts_at >= to_timestamp(%s)
-     AND (s.starts_at < to_timestamp(r.until) OR s.source = 'hand' OR s.taken_bookings > 0)
-    ORDER BY s.starts_at, s.id
 """
+_ORDER = " ORDER BY s.starts_at, s.id"
+_WITHIN = " AND s.starts_at < to_timestamp(r.until)" + _ORDER
+_BEYOND = (
+    " AND (s.starts_at < to_timestamp(r.until) OR s.source = 'hand' OR s.taken_bookings > 0)"
+    + _ORDER
+)
 
 
 def lock(ids: Iterable[uuid.UUID]) -> None:

@@ -10,7 +10,7 @@ from audit.consistency.registry import Scope, registry
 from audit.context import Actor
 from bookings import planning, selectors_schedules
 from bookings.models import Booking, Resource, ScheduleException, ScheduleRule, Slot
-from bookings.services import closings, regenerating, schedules
+from bookings.services import closings, regenerating, schedules, slot_plans
 from tests import factories as f
 from tests.invariants import assert_consistent
 
@@ -135,7 +135,7 @@ def planned(resource: Resource, *, now: datetime = NOW) -> set[tuple[int, int]]:
             rules.closures,
             rules.extras,
             start=int(now.timestamp()) + 1,
-            end=regenerating.end_of_horizon(resource, now=now),
+            end=slot_plans.end_of_horizon(resource, now=now),
         )
     }
 

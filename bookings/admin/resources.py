@@ -231,8 +231,9 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
         if outcome.done is not None:
             text = gettext("%(name)s is on the clock of %(zone)s now.")
             words = text % {"name": resource, "zone": form.cleaned_data["time_zone"]}
-            counts = schedule_preview.done(outcome.done.counts())
-            self.message_user(request, f"{words} {counts}", messages.SUCCESS)
+            words = f"{words} {schedule_preview.outcome(outcome.done)}"
+            level = messages.SUCCESS if outcome.done.left is None else messages.WARNING
+            self.message_user(request, words, level)
             url = reverse("admin:bookings_resource_schedule", args=[resource.pk])
             return HttpResponseRedirect(url)
         return TemplateResponse(

@@ -20,7 +20,7 @@ from bookings.admin.show import DAY, DAY_AND_TIME, booking_badge, link_to, slot_
 from bookings.models import Booking
 from bookings.planning import Planned
 from bookings.regeneration import Limits, Plan, There
-from bookings.services.regenerating import Preview
+from bookings.services.regenerating import Applied, Preview
 
 MOST_SHOWN = 50
 MOST_DAYS = 62  # as single bars; beyond, a bar is a week
@@ -290,6 +290,16 @@ def _column(
 
 def _bar(x: float, y: float, width: float, height: float, name: str) -> Bar:
     return Bar(round(x, 2), round(y, 2), round(width, 2), round(height, 2), name)
+
+
+def outcome(applied: Applied) -> str:
+    """What was done to slots, and whether more is to come."""
+    counts = applied.counts()
+    if applied.left is None:
+        return done(counts)
+    rest = _("Not all of its slots follow yet; the others do so within ten minutes.")
+    changed = any(n for name, n in counts.items() if name not in ("keep", "bookings"))
+    return f"{done(counts)} {rest}" if changed else rest
 
 
 def done(counts: dict[str, int]) -> str:

@@ -138,8 +138,9 @@ class SchedulePages:
                 "number": version.number,
                 "day": date_format(version.valid_from, DAY),
             }
-            text = f"{text} {schedule_preview.done(applied.counts())}"
-            self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
+            text = f"{text} {schedule_preview.outcome(applied)}"
+            level = messages.SUCCESS if applied.left is None else messages.WARNING
+            self.message_user(request, text, level)  # type: ignore[attr-defined]
             return HttpResponseRedirect(
                 reverse("admin:bookings_resource_schedule", args=[resource.pk])
             )

@@ -1,7 +1,8 @@
 """Forms that show what they would do before they do it (B2, F3).
 
 The page carries a mark of what was seen and of what was typed. Whoever changes either in between
-looks at it again; nothing else is ever done than what was shown.
+looks at it again; nothing else is done than what was shown. Only where slots follow in parts, those
+who book while they do so keep their slots as well (decision 30).
 """
 
 from __future__ import annotations

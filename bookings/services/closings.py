@@ -21,7 +21,7 @@ from bookings.lifecycle import BOOKING
 from bookings.models import Booking, Resource, ScheduleException, Slot
 from bookings.regeneration import Plan
 from bookings.selectors_schedules import Rules
-from bookings.services import moving, regenerating
+from bookings.services import moving, regenerating, slot_plans
 from bookings.services.regenerating import Applied, Preview
 
 LONGEST_EXCEPTION = timedelta(days=3_660)
@@ -47,7 +47,7 @@ def preview_exceptions(
         Invalid: see :func:`add_exceptions`.
     """
     check_extra_hours(resources, exceptions)
-    known = regenerating.rules_of(resources, without=withdraw, now=now)
+    known = slot_plans.rules_of(resources, without=withdraw, now=now)
     return regenerating.preview_of(
         resources,
         {r.pk: known[r.pk].with_exceptions(_of(r, exceptions)) for r in resources},
@@ -72,11 +72,11 @@ def _shut_out(
         of = rules[plan.resource.pk]
         only = replace(of, closures=()).with_exceptions(_of(plan.resource, closing))
         end = max(t.ends_at for t in with_people)
-        closed = regenerating.closed_by(plan.resource, only, start=int(now.timestamp()), end=end)
+        closed = slot_plans.closed_by(plan.resource, only, start=int(now.timestamp()), end=end)
         found |= {
             t.id
             for t in with_people
-            if any(regenerating.overlaps(periods, t) for periods, _made_at in closed)
+            if any(slot_plans.overlaps(periods, t) for periods, _made_at in closed)
         }
     return sorted(found)
 
@@ -151,7 +151,7 @@ def add_exceptions(
         check_extra_hours(resources, exceptions)
         ScheduleException.objects.bulk_create(exceptions)
         by = timedelta(days=move_by_days or 0) if then == "move" else None
-        rules = regenerating.rules_of(resources, now=now)
+        rules = slot_plans.rules_of(resources, now=now)
         done = regenerating.apply(
             resources,
             rules=rules,

@@ -2,39 +2,36 @@
 
 Whoever changes rules holds the planning locks of the resources, so that two changes come one
 after the other. The locks on slots are taken all at once, in their order, when it is known which
-slots change.
+slots change. What is too much for that is done in parts, each a period of time and a transaction of
+its own, so that nobody waits long for a slot (decision 30).
 """
 
 from __future__ import annotations
 
 import uuid
-import zoneinfo
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from functools import partial
-from operator import itemgetter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
-from django.utils.timezone import localtime
 
 from audit.context import Actor, audited
-from audit.errors import Invalid
 from audit.languages import our_reason
 from audit.observability.operations import operation
-from bookings import locks, planning, selectors_schedules, signals, slot_rows, transitions
+from bookings import locks, signals, slot_rows, transitions
 from bookings.errors import PlanChanged
 from bookings.lifecycle import LIVE, BookingStatus
 from bookings.models import Booking, Resource, Slot
-from bookings.regeneration import Plan, There, compare, fingerprint
+from bookings.regeneration import Plan, borders, fingerprint
 from bookings.selectors_schedules import Rules
+from bookings.services import slot_plans
+from bookings.services.slot_plans import Part
 
 REGENERATE = "slots.regenerate"
-MOST_VERSIONS = 20  # the newest are those that count
-MOST_SLOTS = 100_000  # of one resource within its horizon: a slot each ten minutes for two years
-_FOREVER = 1 << 62
+MOST_CHANGED, MOST_MADE = 500, 2_000  # slots in one part; whoever wants one that changes waits
+MOST_STEPS = 2_000
 
 
 @dataclass
@@ -60,154 +57,163 @@ class Preview:
         return total | {"bookings": len(self.affected)}
 
 
+@dataclass(frozen=True)
+class Course:
+    """What is to be done part by part, as long as what is known of the resource is true."""
+
+    resource_id: uuid.UUID
+    known: tuple[object, ...]
+    parts: list[Part]
+
+
 @dataclass
 class Applied(Preview):
-    """What was done."""
+    """What was done.
+
+    Attributes:
+        left: what is still to be done; if it is in what a service returns, a sweep goes on with it.
+    """
 
     cancelled: list[Booking] = field(default_factory=list)
     moved: list[Booking] = field(default_factory=list)
     stayed: list[Booking] = field(default_factory=list)
+    left: Course | None = None
+
+    def add(self, later: Applied) -> None:
+        """Add what was done to the slots of the same resources after that."""
+        if not self.plans:
+            self.plans = later.plans
+        else:
+            for plan, more in zip(self.plans, later.plans, strict=True):
+                plan.extend(more)
+        self.affected += later.affected
+        self.left = later.left
 
 
 def preview(*, resources: Sequence[Resource], now: datetime) -> Preview:
     """What regenerating these resources of one organisation would do."""
-    return preview_of(resources, rules_of(resources, now=now), now=now)
+    return preview_of(resources, slot_plans.rules_of(resources, now=now), now=now)
 
 
 def regenerate(*, resource_id: uuid.UUID, actor: Actor, now: datetime) -> Applied:
     """Let the slots of one resource follow its rules up to its horizon.
 
-    Idempotent, and safe to run twice and beside bookings.
+    Idempotent, and safe to run twice and beside bookings. If it fails it may have been done in
+    part, and nothing is wrong with that part; the next run does the rest.
+
+    Raises:
+        Invalid: there would be too many slots.
+        PlanChanged: others are changing the rules again and again.
     """
-    with (
-        operation(REGENERATE, actor=actor, resource=str(resource_id)) as op,
-        transaction.atomic(),
-        audited(actor, reason="schedule"),
-    ):
-        locks.planning([resource_id])
-        done = apply([Resource.objects.get(pk=resource_id)], now=now)
-        op.rows = changed_rows(done)
-        op.note(**done.counts())
+    done = Applied([])
+    _regenerate(done, resource_id, actor=actor, reason="schedule", now=now)
     return done
 
 
-def rules_of(
-    resources: Sequence[Resource], *, without: Collection[uuid.UUID] = (), now: datetime
-) -> dict[uuid.UUID, Rules]:
-    return selectors_schedules.rules_of(resources, since=now.date(), without=without)
+def may_divide() -> bool:
+    """Whether what comes now may be done in parts: not in the transaction of a caller.
 
-
-def _plans(
-    resources: Sequence[Resource], rules: dict[uuid.UUID, Rules], *, now: datetime
-) -> list[Plan]:
-    start = int(now.timestamp()) + 1
-    ends = {r.pk: end_of_horizon(r, now=now) for r in resources}
-    existing = slot_rows.read(ends, start=start)
-    plans = []
-    for resource in resources:
-        of, end = rules[resource.pk], ends[resource.pk]
-        within = [there for there in existing[resource.pk] if there.starts_at < end]
-        beyond = existing[resource.pk][len(within) :]
-        last = max([end, *(there.ends_at for there in beyond)])
-        planned: list[planning.Planned] = []
-        hours: list[tuple[int, int]] = []
-        if resource.mode == Resource.Mode.SLOTS:
-            _check_size(resource, of)
-            planned = planning.plan(of.versions, of.closures, of.extras, start=start, end=end)
-            if resource.exclusive:  # whatever the rules said before it was
-                planned = [p._replace(max_bookings=1) if p.max_bookings > 1 else p for p in planned]
-        else:
-            hours = _joined(
-                planning.windows(of.versions, of.closures, of.extras, start=start, end=end)
-            )
-        plans.append(
-            compare(
-                resource,
-                planned,
-                within,
-                beyond=beyond,
-                is_open=partial(_lies_in, hours),
-                is_closed=partial(_is_closed, closed_by(resource, of, start=start, end=last)),
-            )
-        )
-    return plans
-
-
-def _check_size(resource: Resource, rules: Rules) -> None:
-    """Raise Invalid if there could be far too many slots to plan them all.
-
-    Estimated from above: the rules of every version, on every day of the horizon they count on.
+    Nothing is gained there, and the locks on slots would not be taken in their order.
     """
-    for version in rules.versions[-MOST_VERSIONS:]:
-        a_week = sum(
-            planning.minutes(hours)
-            // (hours.slot_minutes + hours.gap_minutes)
-            * len(hours.weekdays or range(7))
-            for hours in version.hours
-        )
-        count = a_week * (resource.horizon_days + 7) // 7
-        if count > MOST_SLOTS:
-            raise Invalid(
-                f"{resource.name} would have about {count} slots; {MOST_SLOTS} is the most."
-                " Make slots longer or the horizon shorter."
-            )
+    return not connection.in_atomic_block
 
 
-def _joined(windows: Iterable[planning.Window]) -> list[tuple[int, int]]:
-    """Opening periods, in order, those that adjoin or overlap as one."""
-    found: list[tuple[int, int]] = []
-    for window in windows:
-        if found and window.opens_at <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], window.closes_at)
-        else:
-            found.append((window.opens_at, window.closes_at))
-    return found
+def begin(resource: Resource, *, in_parts: bool, seen: str | None, now: datetime) -> Applied:
+    """Let slots follow rules, in the transaction that changes them; if that is too much, later.
 
+    What is left then, :func:`finish` does, after that transaction.
 
-Closed = list[tuple[list[tuple[int, int]], int | None]]
-"""For each closure the periods it closes, and when it was made; None: it is being made."""
-
-
-def closed_by(resource: Resource, rules: Rules, *, start: int, end: int) -> Closed:
-    """What closures close of a resource, extra hours cut out; days are those of its clock."""
-    versions = rules.versions or (
-        planning.Version(number=0, valid_from=date.min, time_zone=resource.time_zone, hours=()),
-    )
-    periods = planning.closed(versions, rules.closures, rules.extras, start=start, end=end)
-    return [
-        (found, closure.made_at)
-        for found, closure in zip(periods, rules.closures, strict=True)
-        if found
-    ]
-
-
-def overlaps(periods: Sequence[tuple[int, int]], there: There) -> bool:
-    """Whether a slot lies in one of these periods, wholly or in part."""
-    at = bisect_right(periods, there.starts_at, key=itemgetter(1))
-    return at < len(periods) and periods[at][0] < there.ends_at
-
-
-def _is_closed(closed: Closed, there: There) -> bool:
-    """Made or opened by hand on a day that was closed already, a slot is meant to be open.
-
-    Only a closure that was made after that closes it.
+    Args:
+        resource: its planning lock is held.
+        in_parts: what :func:`may_divide` said before the transaction.
     """
-    return any(
-        (made_at is None or made_at > there.meant_at) and overlaps(periods, there)
-        for periods, made_at in closed
-    )
+    rules = slot_plans.rules_of([resource], now=now)
+    if not rules[resource.pk].versions:
+        in_parts = False  # no sweep would go on with it
+    done = _start(resource, rules, in_parts=in_parts, seen=seen, now=now)
+    if done.left is not None:
+        # So that sweep and checks see that its slots do not follow, whatever becomes of us.
+        Resource.objects.filter(pk=resource.pk, planned_at__gte=now).update(
+            planned_at=now - timedelta(microseconds=1)
+        )
+    return done
 
 
-def _lies_in(hours: Sequence[tuple[int, int]], there: There) -> bool:
-    at = bisect_right(hours, (there.starts_at, _FOREVER)) - 1
-    return at >= 0 and there.ends_at <= hours[at][1]
+def finish(done: Applied, *, actor: Actor, reason: str, now: datetime) -> Applied:
+    """Do what was left, if anything was; the rules are changed by now, so this never fails.
+
+    What cannot be done is logged, and left to the sweep.
+    """
+    if done.left is not None:
+        with suppress(Exception):  # the operation logs it
+            _regenerate(done, done.left.resource_id, actor=actor, reason=reason, now=now)
+    return done
 
 
-def end_of_horizon(resource: Resource, *, now: datetime) -> int:
-    """The end of the last day of the horizon."""
-    zone = zoneinfo.ZoneInfo(resource.time_zone)
-    day = localtime(now, zone).date() + timedelta(days=resource.horizon_days + 1)
-    return planning.instant(zone, day, time(0))
+def _regenerate(
+    done: Applied, resource_id: uuid.UUID, *, actor: Actor, reason: str, now: datetime
+) -> None:
+    """Do what is left or, if nothing is known of that, all; add to ``done`` what is done."""
+    in_parts = may_divide()
+    with operation(REGENERATE, actor=actor, resource=str(resource_id)) as op:
+        try:
+            for _ in range(MOST_STEPS):
+                with transaction.atomic(), audited(actor, reason=reason):
+                    some = _step(resource_id, done.left, in_parts=in_parts, now=now)
+                done.add(some)
+                if done.left is None:
+                    break
+            else:
+                raise PlanChanged("Its rules are being changed again and again.")
+        finally:
+            op.rows = changed_rows(done)
+            op.note(**done.counts())
+
+
+def _step(resource_id: uuid.UUID, left: Course | None, *, in_parts: bool, now: datetime) -> Applied:
+    """Do one part of what is left; if the rules are others by now, begin again."""
+    locks.planning([resource_id])
+    resource = Resource.objects.get(pk=resource_id)
+    rules = slot_plans.rules_of([resource], now=now)
+    if left is None or left.known != _known(resource, rules):
+        return _start(resource, rules, in_parts=in_parts, now=now)
+    part, *others = left.parts
+    done = apply([resource], rules=rules, part=part, now=now)
+    done.left = replace(left, parts=others) if others else None
+    return done
+
+
+def _start(
+    resource: Resource,
+    rules: dict[uuid.UUID, Rules],
+    *,
+    in_parts: bool,
+    seen: str | None = None,
+    now: datetime,
+) -> Applied:
+    """Do everything; or nothing yet, and say in which parts it is to be done."""
+    plans = slot_plans.plans([resource], rules, now=now)
+    course = _course(resource, rules, plans, now=now)
+    if not in_parts or len(course.parts) == 1:
+        return apply([resource], rules=rules, plans=plans, seen=seen, now=now)
+    _check_seen(seen, plans, people_in(losing(plans)))
+    return Applied([Plan(resource)], left=course)
+
+
+def _course(
+    resource: Resource, rules: dict[uuid.UUID, Rules], plans: Sequence[Plan], *, now: datetime
+) -> Course:
+    """In which parts a plan is done."""
+    since, until = slot_plans.all_to_come(now)
+    end = slot_plans.end_of_horizon(resource, now=now)
+    cuts = borders(plans[0], most_changed=MOST_CHANGED, most_made=MOST_MADE, before=end)
+    periods = zip([since, *cuts], [*cuts, until], strict=True)
+    return Course(resource.pk, _known(resource, rules), [Part(a, b) for a, b in periods])
+
+
+def _known(resource: Resource, rules: dict[uuid.UUID, Rules]) -> tuple[object, ...]:
+    """What a plan depends on."""
+    return resource.mode, resource.exclusive, resource.time_zone, resource.horizon_days, rules
 
 
 Who = Callable[[Sequence[Plan]], list[uuid.UUID]]
@@ -227,7 +233,7 @@ def preview_of(
     now: datetime,
 ) -> Preview:
     """What these rules would do to the slots of resources."""
-    plans = _plans(resources, rules, now=now)
+    plans = slot_plans.plans(resources, rules, now=now)
     affected = people_in(who(plans))
     return Preview(plans, affected, fingerprint(plans, [b.pk for b in affected]))
 
@@ -247,6 +253,8 @@ def apply(
     resources: Sequence[Resource],
     *,
     rules: dict[uuid.UUID, Rules] | None = None,
+    plans: list[Plan] | None = None,
+    part: Part | None = None,
     seen: str | None = None,
     who: Who = losing,
     more: Callable[[Sequence[Booking]], Iterable[uuid.UUID]] | None = None,
@@ -257,11 +265,13 @@ def apply(
     Args:
         rules: theirs as they are now, if the caller has read them. Read once: nobody changes them
             who does not hold the planning locks.
+        plans: what is to be done as it looks without locks, if the caller knows.
+        part: only the slots that start then. Parts are done in their order, up to the last.
         who: the slots whose people are told of; they are locked as well.
         more: slots to lock for what is done with these people next, in the same order.
     """
-    rules = rules_of(resources, now=now) if rules is None else rules
-    plans = _plans(resources, rules, now=now)
+    rules = slot_plans.rules_of(resources, now=now) if rules is None else rules
+    plans = slot_plans.plans(resources, rules, part=part, now=now) if plans is None else plans
     concerned = who(plans)
     touched = [slot_id for plan in plans for slot_id in plan.touched] + concerned
     if more is not None:
@@ -269,19 +279,24 @@ def apply(
     if touched:
         # Nobody comes into these slots any more, or leaves; what happened since is seen now.
         slot_rows.lock(touched)
-        plans = _plans(resources, rules, now=now)
+        plans = slot_plans.plans(resources, rules, part=part, now=now)
         known = set(touched)
         for plan in plans:
             _only(plan, known)
     affected = people_in([pk for pk in who(plans) if pk in set(touched)])
+    _check_seen(seen, plans, affected)
+    _write(plans, now=now)
+    if part is None or part.until is None:
+        Resource.objects.filter(pk__in=[r.pk for r in resources]).update(planned_at=now)
+    _tell(plans, now=now)
+    return Applied(plans, affected)
+
+
+def _check_seen(seen: str | None, plans: Sequence[Plan], affected: Sequence[Booking]) -> None:
     if seen is not None and seen != fingerprint(plans, [b.pk for b in affected]):
         raise PlanChanged(
             "Something was booked, changed or has started meanwhile: look at it again."
         )
-    _write(plans, now=now)
-    Resource.objects.filter(pk__in=[r.pk for r in resources]).update(planned_at=now)
-    _tell(plans, now=now)
-    return Applied(plans, affected)
 
 
 def _write(plans: Sequence[Plan], *, now: datetime) -> None:

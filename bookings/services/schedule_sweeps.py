@@ -1,8 +1,8 @@
 """Schedules by the clock: horizons that stay filled, and changes nobody followed (B1, B2, D7).
 
-A resource is regenerated in a transaction of its own, and one that cannot be does not keep the
-others. Both sweeps are safe to run twice and in parallel: who comes second waits for the planning
-lock of a resource and then finds nothing to do.
+A resource is regenerated in transactions of its own, and one that cannot be does not keep the
+others. What a run leaves half done, the next one goes on with. Both sweeps are safe to run twice and
+in parallel: who comes second waits for the planning lock of a resource and then finds nothing to do.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ def extend(*, actor: Actor, now: datetime, batch: int = 100, failed: Failures | 
 def follow(*, actor: Actor, now: datetime, batch: int = 100, failed: Failures | None = None) -> int:
     """Let slots follow rules that changed since they were made, one batch; returns how many.
 
-    The services that change rules do this themselves. It is for rules that came another way: an
-    import, a restore, or versions that begin to count for resources made anew.
+    The services that change rules do this themselves. It is for what they could not do to the end,
+    and for rules that came another way: an import, a restore, or versions that begin to count for
+    resources made anew.
 
     Args:
         failed: resources to pass over; those that fail now are added.

@@ -18,7 +18,7 @@ from audit.ids import uuid7s
 from audit.observability.operations import operation
 from bookings import locks, planning, selectors_schedules
 from bookings.models import Resource, Schedule, ScheduleRule
-from bookings.services import regenerating
+from bookings.services import regenerating, slot_plans
 from bookings.services.regenerating import Applied, Preview
 
 MOST_DAYS_AHEAD = 3_650
@@ -33,7 +33,7 @@ def preview_version(
         Invalid: see :func:`change_schedule`.
     """
     check_rules(resource, valid_from, rules, now=now)
-    known = regenerating.rules_of([resource], now=now)
+    known = slot_plans.rules_of([resource], now=now)
     draft = _draft(resource, valid_from, rules, number=1_000_000)
     return regenerating.preview_of(
         [resource], {resource.pk: known[resource.pk].with_version(draft)}, now=now
@@ -49,7 +49,7 @@ def preview_zone(*, resource: Resource, time_zone: str, now: datetime) -> Previe
     today = _today_in(time_zone, now=now)
     moved = copy.copy(resource)
     moved.time_zone = time_zone
-    known = regenerating.rules_of([resource], now=now)[resource.pk]
+    known = slot_plans.rules_of([resource], now=now)[resource.pk]
     for number, old in enumerate(_to_copy(_all_versions(resource), today), start=1_000_000):
         rules = list(old.rules.all())
         draft = _draft(moved, max(old.valid_from, today), rules, number=number)
@@ -70,14 +70,19 @@ def change_schedule(
 ) -> tuple[Schedule, Applied]:
     """Make a new version of a resource's schedule from a day on, and its slots follow at once.
 
+    If that is too much for one transaction, it is made first and the slots follow in parts after it.
+    Who books meanwhile a slot that is about to go keeps it, as those do who were in it before. If a
+    part fails, the version stands, and the sweep lets the other slots follow.
+
     Args:
         rules: not saved yet; none closes the resource from that day on.
         seen: what the preview said, or None to do whatever has to be done.
 
     Raises:
         Invalid: a rule makes no sense, or there would be too many slots; nothing is changed.
-        PlanChanged: it would do something else by now than what was previewed.
+        PlanChanged: it would do something else by now than what was previewed; nothing is changed.
     """
+    in_parts = regenerating.may_divide()
     with (
         operation("schedule.change", actor=actor, resource=str(resource_id)) as op,
         transaction.atomic(savepoint=False),
@@ -99,10 +104,10 @@ def change_schedule(
         for rule, key in zip(_in_order(rules), uuid7s(len(rules)), strict=True):
             rule.pk, rule.schedule = key, made
         ScheduleRule.objects.bulk_create(rules)
-        done = regenerating.apply([resource], seen=seen, now=now)
+        done = regenerating.begin(resource, in_parts=in_parts, seen=seen, now=now)
         op.rows = 1 + len(rules) + regenerating.changed_rows(done)
         op.note(**done.counts())
-    return made, done
+    return made, regenerating.finish(done, actor=actor, reason=note, now=now)
 
 
 def move_to_zone(
@@ -120,22 +125,23 @@ def move_to_zone(
 
     Raises:
         Invalid: there is no such time zone.
-        PlanChanged: see :func:`change_schedule`.
+        PlanChanged: see :func:`change_schedule`, as for slots that follow in parts.
     """
+    in_parts, reason = regenerating.may_divide(), f"time zone {time_zone}"
     with (
         operation("resource.move_to_zone", actor=actor, resource=str(resource_id)) as op,
         transaction.atomic(savepoint=False),
-        audited(actor, reason=f"time zone {time_zone}"),
+        audited(actor, reason=reason),
     ):
         resource = _in_turn(resource_id, organization_id)
         today = _today_in(time_zone, now=now)
         Resource.objects.filter(pk=resource.pk).update(time_zone=time_zone)
         resource.time_zone = time_zone
         _copy_versions(resource, today, actor=actor, now=now)
-        done = regenerating.apply([resource], seen=seen, now=now)
+        done = regenerating.begin(resource, in_parts=in_parts, seen=seen, now=now)
         op.rows = 1 + regenerating.changed_rows(done)
         op.note(**done.counts())
-    return done
+    return regenerating.finish(done, actor=actor, reason=reason, now=now)
 
 
 def check_rules(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audit.context import Actor
 from bookings.models import ScheduleException, ScheduleRule, Slot
-from bookings.services import regenerating, schedules
+from bookings.services import schedules, slot_plans
 from tests import factories as f
 from tests.corruption import corrupt
 from tests.invariants import assert_consistent, everything
@@ -216,12 +216,12 @@ def test_a_resource_that_fails_is_reported_and_the_others_are_done():
     assert {s.resource_id for s in Slot.objects.all()} == {good.pk, another.pk}
     status, out, _err = run()
     assert status == 1
-    assert "B was left as it is" in out
+    assert "B does not follow its schedule yet" in out
 
 
 def test_a_resource_with_too_many_slots_says_so(monkeypatch):
     resource = court()
-    monkeypatch.setattr(regenerating, "MOST_SLOTS", 3)
+    monkeypatch.setattr(slot_plans, "MOST_SLOTS", 3)
 
     [shown] = answer("--dry-run")["resources"]
 

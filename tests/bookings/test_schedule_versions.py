@@ -10,7 +10,8 @@ from audit.errors import Invalid, NotFound
 from bookings import selectors_schedules, signals
 from bookings.errors import PlanChanged, SlotGone
 from bookings.models import Booking, Resource, Schedule, Slot
-from bookings.services import closings, regenerating, schedules
+from bookings.regeneration import fingerprint
+from bookings.services import closings, regenerating, schedules, slot_plans
 from bookings.services import slots as slot_services
 from payments.services import cancellation, checkout
 from tests import factories as f
@@ -788,6 +789,69 @@ def test_there_is_no_such_zone(court, zone):
         move_to_zone(court, zone)
     with refusal(Invalid):
         schedules.preview_zone(resource=court, time_zone=zone, now=NOW)
+
+
+# In parts (see test_regenerating_in_parts.py)
+
+
+def assert_parts_make_the_whole(resource, rules):
+    """Wherever the time is cut in two, the plans of both make the plan of the whole."""
+    since, end = slot_plans.all_to_come(NOW).since, slot_plans.end_of_horizon(resource, now=NOW)
+
+    def plan(*period):
+        (made,) = slot_plans.plans(
+            [resource], {resource.pk: rules}, part=slot_plans.Part(*period), now=NOW
+        )
+        return made
+
+    whole = plan(since, None)
+    assert (
+        fingerprint([whole], [])
+        == regenerating.preview_of(
+            [resource], {resource.pk: rules}, who=lambda plans: [], now=NOW
+        ).seen
+    )
+    for cut in range(since + 1, end, 3 * 3600 + 17 * 60):
+        both = plan(since, cut)
+        both.extend(plan(cut, None))
+        assert both.counts() == whole.counts()
+        assert fingerprint([both], []) == fingerprint([whole], [])
+    return whole
+
+
+def test_slots_that_reach_over_the_border_of_two_parts_belong_to_the_one_they_start_in():
+    night = {"from_time": time(19), "until_time": time(5), "slot_minutes": 100, "gap_minutes": 7}
+    made = room(horizon_days=4)
+    change(made, rule(**night, buffer_after_minutes=30))
+    for slot in slots(made)[3:20:5]:
+        booked(slot)
+    change(made, rule(**{**night, "slot_minutes": 70}))
+    for slot in slots(made, status="open")[9:25:5]:
+        booked(slot)
+    for day in (2, 3, 6):
+        f.make_slot(made, starts_at=at(TODAY + day * DAY, 23), minutes=180)
+    rules = slot_plans.rules_of([made], now=NOW)[made.pk]
+    other = [rule(**night, buffer_after_minutes=10, max_bookings=5)]
+
+    whole = assert_parts_make_the_whole(
+        made,
+        rules.with_version(schedules._draft(made, TODAY + DAY, other, number=9)).with_exceptions(
+            [closed(made, TODAY + 3 * DAY), closed(made, TODAY + 7 * DAY)]
+        ),
+    )
+
+    found = whole.counts()
+    assert all(found[kind] for kind in found if kind not in ("archive", "reopen")), found
+
+
+def test_free_times_over_midnight_lie_within_the_hours_of_both_days():
+    made = room(mode="free_times", exclusive=True, horizon_days=3)
+    change(made, rule(from_time=time(0), until_time=time(0), max_bookings=1))
+    for day in range(4):  # up to the last night of the horizon
+        f.make_slot(made, starts_at=at(TODAY + day * DAY, 23, 30), source="free")
+    rules = slot_plans.rules_of([made], now=NOW)[made.pk]
+
+    assert assert_parts_make_the_whole(made, rules).counts()["keep"] == 4
 
 
 # Costs

@@ -16,7 +16,7 @@ from django.db import transaction
 from audit.errors import DomainError
 from bookings.lifecycle import LIVE
 from bookings.models import Booking, Slot
-from bookings.services import regenerating, reschedule, schedules
+from bookings.services import regenerating, reschedule, schedules, slot_plans
 from bookings.services import slots as slot_services
 from payments.services import cancellation
 from tests import factories as f
@@ -234,7 +234,7 @@ class Story:
                 slots(self.room, source="hand"),
             )
         )
-        beyond = regenerating.end_of_horizon(self.room, now=NOW)
+        beyond = slot_plans.end_of_horizon(self.room, now=NOW)
         within = {times for times in open_now if times[0] < beyond}
         assert within - by_hand == planned(self.room) - by_hand - closed_now
         assert by_hand <= open_now | closed_now

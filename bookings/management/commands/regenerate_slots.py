@@ -1,7 +1,8 @@
 """``manage.py regenerate_slots``: let slots follow their schedules, or show what that would do.
 
-The plan is the one of the admin's preview. Each resource is done in a transaction of its own; one
-that fails is reported, and the others go on.
+The plan is the one of the admin's preview. Each resource is done in transactions of its own; one
+that fails is reported, and the others go on. It may have been done in part: the next run, or the
+nightly one, does the rest.
 
 Exit status: 0 when all went well, 1 when a resource failed, 2 when the command could not do its
 work: a name nobody has, or no database.
@@ -229,7 +230,8 @@ def _show(console: Console, outcomes: list[Outcome], *, dry_run: bool, names: bo
     _show_bookings(console, outcomes, names=names)
     failed = [o for o in outcomes if o.error]
     for o in failed:
-        console.print(f"[red]{escape(o.resource.name)} was left as it is:[/] {escape(o.error)}")
+        name, error = escape(o.resource.name), escape(o.error)
+        console.print(f"[red]{name} does not follow its schedule yet:[/] {error}")
     if dry_run:
         console.print("Nothing was changed; this is what regenerating would do.")
     elif not failed:
