@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from datetime import time as clock
 from typing import Any
+from unittest import mock
 
 import httpx
 from django.db import OperationalError, connection
@@ -258,18 +259,18 @@ def _timed(
     act: Callable[[Resource], regenerating.Applied],
 ) -> None:
     done: dict[str, int] = {}
-    longest = 0.0
+    transactions: list[float] = []
     statements = set()
     began = time.perf_counter()
     for number, court in enumerate(resources):
-        started = time.perf_counter()
-        if number in (0, len(resources) - 1):
-            with CaptureQueriesContext(connection) as captured:
+        with _transactions(transactions):
+            if number in (0, len(resources) - 1):
+                with CaptureQueriesContext(connection) as captured:
+                    applied = act(court)
+                statements.add(sum(not CONTROL.match(q["sql"]) for q in captured.captured_queries))
+            else:
                 applied = act(court)
-            statements.add(sum(not CONTROL.match(q["sql"]) for q in captured.captured_queries))
-        else:
-            applied = act(court)
-        longest = max(longest, time.perf_counter() - started)
+        assert applied.left is None
         for kind, number_of in applied.counts().items():
             done[kind] = done.get(kind, 0) + number_of
     seconds = time.perf_counter() - began
@@ -281,9 +282,33 @@ def _timed(
             f"{seconds:.1f}",
             f"{slots / seconds:,.0f}",
             " or ".join(map(str, sorted(statements))),
-            f"{words}; longest transaction {longest:.2f} s",
+            f"{words}; {len(transactions) / len(resources):.0f} transactions per resource, the longest"
+            f" {max(transactions):.2f} s",
         )
     )
+
+
+@contextmanager
+def _transactions(found: list[float]) -> Iterator[None]:
+    """Note how long each transaction is that this thread commits, from its first statement on."""
+    began: float | None = None
+    original = connection._commit  # type: ignore[attr-defined]
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal began
+        if began is None and connection.in_atomic_block:
+            began = time.perf_counter()
+        return execute(sql, params, many, context)
+
+    def commit() -> None:
+        nonlocal began
+        original()
+        if began is not None:
+            found.append(time.perf_counter() - began)
+        began = None
+
+    with connection.execute_wrapper(note), mock.patch.object(connection, "_commit", commit):
+        yield
 
 
 # -- bookings ---------------------------------------------------------------------------------------
