@@ -31,7 +31,7 @@ from bookings.services.slot_plans import Part
 
 REGENERATE = "slots.regenerate"
 MOST_CHANGED, MOST_MADE = 500, 2_000  # slots in one part; whoever wants one that changes waits
-MOST_STEPS = 2_000
+MOST_STEPS = 2_000  # several times as many as the largest resource has parts
 
 
 @dataclass
@@ -128,7 +128,7 @@ def begin(resource: Resource, *, in_parts: bool, seen: str | None, now: datetime
         in_parts: what :func:`may_divide` said before the transaction.
     """
     rules = slot_plans.rules_of([resource], now=now)
-    if not rules[resource.pk].versions:
+    if not rules[resource.pk].versions or not resource.is_active:
         in_parts = False  # no sweep would go on with it
     done = _start(resource, rules, in_parts=in_parts, seen=seen, now=now)
     if done.left is not None:
