@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.db import DatabaseError, models
+from django.db import DatabaseError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,8 +18,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from audit.admin.scope import staff_actor
 from audit.errors import DomainError
+from bookings import locks
 from bookings.admin.base import person, refusal
 from bookings.admin.dialogs import reason_field
+from bookings.admin.merge import MARKS, Meanwhile, Merge, Ticks, as_text, marks_in, newest_lines
 from bookings.admin.show import link_to, slot_time
 from bookings.models import Pool, PoolNeed, Resource, ResourcePart, Slot
 from bookings.permissions import may
@@ -27,6 +29,10 @@ from bookings.services import resources as services
 
 CHANGE = "bookings.change_resource"
 MOST_SLOTS = 20
+LINKS = (
+    Ticks("parts", ResourcePart, "whole_id", "part_id"),
+    Ticks("pools", PoolNeed, "resource_id", "pool_id"),
+)
 
 
 class MadeOfForm(forms.Form):
@@ -77,23 +83,18 @@ class CompositionPages:
         """Tick parts and pools; slots to come follow at once."""
         resource: Resource = self.resource_for(request, pk, CHANGE)  # type: ignore[attr-defined]
         back = reverse("admin:bookings_resource_change", args=[resource.pk])
+        # Before the links are read: a mark may be older than what is shown, never newer.
+        marks = request.POST.get(MARKS) or as_text(_newest(resource))
         begin = {
             "parts": ResourcePart.objects.filter(whole=resource).values_list("part", flat=True),
             "pools": PoolNeed.objects.filter(resource=resource).values_list("pool", flat=True),
         }
         form = MadeOfForm(request.POST or None, resource=resource, initial=begin)
         taken: list[Slot] = []
+        found: Meanwhile | None = None
         if form.is_valid():
             try:
-                services.compose(
-                    resource_id=resource.pk,
-                    organization_id=resource.organization_id,
-                    part_ids=[one.pk for one in form.cleaned_data["parts"]],
-                    pool_ids=[one.pk for one in form.cleaned_data["pools"]],
-                    actor=staff_actor(request),
-                    reason=form.cleaned_data["reason"],
-                    now=timezone.now(),
-                )
+                found = _compose(request, resource, form.cleaned_data)
             except (DomainError, DatabaseError) as error:
                 words = refusal(error)
                 if words is None:
@@ -101,9 +102,12 @@ class CompositionPages:
                 form.add_error(None, words)
                 taken = _slots_in(error, resource)
             else:
-                text = gettext("%s is put together like this from now on.") % resource
-                self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
-                return HttpResponseRedirect(back)
+                if found is None:
+                    text = gettext("%s is put together like this from now on.") % resource
+                    self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
+                    return HttpResponseRedirect(back)
+                form = MadeOfForm(found.sent, resource=resource, initial=begin)
+                marks = as_text(found.marks)
         site: Any = self.admin_site  # type: ignore[attr-defined]
         return TemplateResponse(
             request,
@@ -116,8 +120,40 @@ class CompositionPages:
                 "form": form,
                 "taken": [(link_to(slot, slot_time(slot)), slot.resource) for slot in taken],
                 "back": back,
+                "holdfast_marks": marks,
+                "meanwhile": found,
+                "meanwhile_headline": found and found.headline(person(request).pk),
             },
+            status=409 if found else 200,
         )
+
+
+def _newest(resource: Resource) -> dict[str, dict[str, int]]:
+    return newest_lines([], [(links, resource.pk) for links in LINKS])
+
+
+def _compose(request: HttpRequest, resource: Resource, said: dict[str, Any]) -> Meanwhile | None:
+    """Call the service; or say what others changed since the page was shown, and change nothing."""
+    with transaction.atomic():
+        locks.composition()  # nobody changes links meanwhile
+        marks = marks_in(request.POST)
+        if marks is not None:
+            found = Meanwhile(request.POST.copy(), _newest(resource))
+            merge = Merge(request, found, ())
+            for links in LINKS:
+                merge.ticks(links, resource.pk, marks)
+            if found.holds_back:
+                return found
+        services.compose(
+            resource_id=resource.pk,
+            organization_id=resource.organization_id,
+            part_ids=[one.pk for one in said["parts"]],
+            pool_ids=[one.pk for one in said["pools"]],
+            actor=staff_actor(request),
+            reason=said["reason"],
+            now=timezone.now(),
+        )
+    return None
 
 
 def _slots_in(error: Exception, resource: Resource) -> list[Slot]:

@@ -38,22 +38,41 @@ Marks = dict[str, dict[str, int]]
 # --- marks ------------------------------------------------------------------------------------
 
 
-def newest_lines(rows: Iterable[tuple[Model, Any]]) -> Marks:
-    """The newest line of each row, in one statement.
+@dataclass(frozen=True)
+class Ticks:
+    """Check-boxes that are kept as rows of another model: the members of a pool, say."""
+
+    field: str
+    model: Model
+    owner: str  # the column that names the row whose form it is
+    other: str  # the column that names what is ticked
+
+    @property
+    def kind(self) -> str:
+        """What their marks are filed under: they are of the owner, as rows come and go."""
+        return f"{self.model._meta.label_lower}.{self.owner}"
+
+
+def newest_lines(
+    rows: Iterable[tuple[Model, Any]], ticks: Iterable[tuple[Ticks, Any]] = ()
+) -> Marks:
+    """The newest line of each row, and of all rows behind some check-boxes, in one statement.
 
     Args:
         rows: tracked models, each with primary keys or a query for them.
+        ticks: each with the primary key of their owner.
     """
     parts = []
-    for model, pks in rows:
-        pk = model._meta.pk.attname
+    wanted = [(m._meta.label_lower, m, m._meta.pk.attname, pks) for m, pks in rows]
+    wanted += [(one.kind, one.model, one.owner, [owner]) for one, owner in ticks]
+    for kind, model, pk, pks in wanted:
         trail: Any = trail_of(model)
         parts.append(
             trail.objects.filter(**{f"{pk}__in": pks})
             .order_by()
             .values(pk)
             .annotate(
-                kind=models.Value(model._meta.label_lower, output_field=models.TextField()),
+                kind=models.Value(kind, output_field=models.TextField()),
                 row=Cast(pk, models.TextField()),
                 line=models.Max("history_id"),
             )
@@ -63,6 +82,11 @@ def newest_lines(rows: Iterable[tuple[Model, Any]]) -> Marks:
     for kind, row, line in parts[0].union(*parts[1:], all=True):
         marks[kind][row] = line
     return dict(marks)
+
+
+def as_text(marks: Marks) -> str:
+    """What a form carries in its field ``MARKS``."""
+    return json.dumps(marks, separators=(",", ":"))
 
 
 def marks_in(sent: QueryDict) -> Marks | None:
@@ -203,6 +227,50 @@ class Merge:
         self.found.holds_back |= bool(deletes and ours)
         if ours:
             self.found.rows.append(Row(title, outcomes))
+
+    def ticks(self, ticks: Ticks, owner: UUID, marks: Marks) -> None:
+        """Check-boxes of which others ticked some, or took the tick away, since they were shown.
+
+        One that nobody touched here says what they said; there is no third thing to say, so
+        that two people never want something else of one box.
+        """
+        known = marks.get(ticks.kind, {}).get(str(owner), 0)
+        trail: Any = trail_of(ticks.model)
+        lines: dict[str, list[Any]] = defaultdict(list)
+        since = trail.objects.filter(**{ticks.owner: owner}, history_id__gt=known)
+        for record in since.order_by("history_id"):
+            lines[str(getattr(record, ticks.other))].append(record)
+        field: Any = ticks.model._meta.get_field(ticks.other.removesuffix("_id"))
+        names = {
+            str(pk): str(one)
+            for pk, one in field.related_model.objects.in_bulk(list(lines)).items()
+        }
+        ticked = self.found.sent.getlist(ticks.field)
+        outcomes = []
+        for key, records in lines.items():
+            had, has = records[0].history_type == "-", records[-1].history_type != "-"
+            if had == has:
+                continue
+            said = {False: gettext("not ticked"), True: gettext("ticked")}
+            by = records[-1]
+            later = Later(
+                name=ticks.field,
+                label=names.get(key, key),
+                before=said[had],
+                after=said[has],
+                actor_id=by.actor_id,
+                actor_label=by.actor_label,
+                at=by.history_date,
+            )
+            if (key in ticked) == has:
+                outcomes.append(Outcome(later, "same"))
+                continue
+            outcomes.append(Outcome(later, "taken"))
+            ticked = [*ticked, key] if has else [one for one in ticked if one != key]
+            self.found.holds_back = True
+        if outcomes:
+            self.found.sent.setlist(ticks.field, ticked)
+            self.found.rows.append(Row("", outcomes))
 
     def words(self, later: Later) -> str:
         if later.actor_id == self.request.user.pk:

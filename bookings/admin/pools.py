@@ -16,6 +16,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from bookings.admin.base import AuditedForm, OwnOrganizationFilter, ScopedModelAdmin, person
+from bookings.admin.merge import Ticks
 from bookings.admin.show import link_to, slot_time
 from bookings.models import Pool, PoolMember, PoolNeed, Resource, Slot
 from bookings.permissions import may
@@ -102,6 +103,7 @@ class PoolAdmin(ScopedModelAdmin):
     list_display = ("name", "show_members", "show_needs")
     list_filter = (("organization", OwnOrganizationFilter),)
     search_fields = ("name",)
+    ticks = (Ticks("resources", PoolMember, "pool_id", "resource_id"),)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only what nobody needs goes; a need protects its pool."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -105,14 +106,16 @@ class SchedulePages:
         resource = self.resource_for(request, pk, CHANGE)
         now = timezone.now()
         today = today_of(resource, now)
+        newest = schedules.newest_number(resource)
         if request.method != "POST":
             form, rows = _preset(request, resource, today)
-            return self._editor(request, resource, form, rows, two_steps.Outcome())
+            return self._editor(request, resource, form, rows, two_steps.Outcome(), newest)
         sent = _with_more_rows(request.POST)
+        known = _known(sent, newest)
         form = ChangeForm(sent, today=today)
         rows = Rules(sent, prefix="rules", form_kwargs={"resource": resource})
         outcome = two_steps.Outcome()
-        if sent is request.POST and all([form.is_valid(), rows.is_valid()]):
+        if sent is request.POST and all([form.is_valid(), rows.is_valid()]) and known == newest:
             typed, rules = form.cleaned_data, rows.rules()
             outcome = two_steps.take(
                 request,
@@ -126,12 +129,12 @@ class SchedulePages:
                     valid_from=typed["valid_from"],
                     rules=rules,
                     note=typed["note"],
+                    after=known,
                     seen=seen,
                     actor=staff_actor(request),
                     now=now,
                 ),
             )
-            two_steps.put_error(form, outcome)
         if outcome.done is not None:
             version, applied = outcome.done
             text = gettext("Version %(number)d counts from %(day)s on.") % {
@@ -144,7 +147,12 @@ class SchedulePages:
             return HttpResponseRedirect(
                 reverse("admin:bookings_resource_schedule", args=[resource.pk])
             )
-        return self._editor(request, resource, form, rows, outcome)
+        meanwhile = _made_since(resource, known, today)
+        if meanwhile:
+            newest, outcome = meanwhile[0]["number"], two_steps.Outcome()
+        elif outcome.error:
+            two_steps.put_error(form, outcome)
+        return self._editor(request, resource, form, rows, outcome, newest, meanwhile)
 
     def _editor(
         self,
@@ -153,8 +161,17 @@ class SchedulePages:
         form: ChangeForm,
         rows: RuleFormSet,
         outcome: two_steps.Outcome,
+        newest: int,
+        meanwhile: Sequence[dict[str, Any]] = (),
     ) -> HttpResponse:
+        """The page.
+
+        Args:
+            newest: the newest version there is, which the page now knows of.
+            meanwhile: versions that others made while it was open.
+        """
         previewed = outcome.preview
+        today = today_of(resource, timezone.now())
         closes = previewed is not None and not rows.rules()
         return TemplateResponse(
             request,
@@ -173,10 +190,12 @@ class SchedulePages:
                 else [],
                 "closes": closes,
                 "complain": request.POST.get("step") in (two_steps.LOOK, two_steps.DO),
-                "replaced": _replaced(resource, form, today_of(resource, timezone.now()))
-                if previewed
-                else [],
+                "replaced": _replaced(resource, form, today) if previewed else [],
+                "ended": _ended(resource, form, today) if previewed else None,
+                "newest": newest,
+                "meanwhile": meanwhile,
             },
+            status=409 if meanwhile else 200,
         )
 
     def _around(self, request: HttpRequest, resource: Resource) -> dict[str, Any]:
@@ -223,14 +242,43 @@ def _preset(
 
 def _replaced(resource: Resource, form: ChangeForm, today: date) -> list[dict[str, Any]]:
     """The versions to come that would never begin, as the new one has a higher number."""
+    return [
+        _card(one, resource)
+        for one in _standings(resource, today)
+        if one.state == "later" and one.version.valid_from >= form.cleaned_data["valid_from"]
+    ]
+
+
+def _ended(resource: Resource, form: ChangeForm, today: date) -> dict[str, Any] | None:
+    """The version that the new one takes over from."""
+    before = [
+        one
+        for one in _standings(resource, today)
+        if one.state == "now"
+        or (one.state == "later" and one.version.valid_from < form.cleaned_data["valid_from"])
+    ]
+    last = max(before, key=lambda one: one.version.number, default=None)
+    return _card(last, resource) if last else None
+
+
+def _known(sent: QueryDict, newest: int) -> int:
+    """The newest version that the page knew of; one that does not say so is taken as it is."""
+    text = sent.get("base", "")
+    return int(text[:9]) if text.isdecimal() else newest
+
+
+def _made_since(resource: Resource, known: int, today: date) -> list[dict[str, Any]]:
+    """The versions that are newer than the page, the newest first."""
+    return [
+        _card(one, resource) for one in _standings(resource, today) if one.version.number > known
+    ]
+
+
+def _standings(resource: Resource, today: date) -> list[schedule_words.Standing]:
     versions = list(
         Schedule.objects.filter(resource=resource).prefetch_related("rules").order_by("-number")
     )
-    return [
-        _card(one, resource)
-        for one in schedule_words.standings(versions, today=today)
-        if one.state == "later" and one.version.valid_from >= form.cleaned_data["valid_from"]
-    ]
+    return schedule_words.standings(versions, today=today)
 
 
 def _with_more_rows(sent: QueryDict) -> QueryDict:

@@ -20,6 +20,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from audit.admin.scope import go_to, staff_actor
+from audit.errors import StaleVersion
 from bookings.admin.base import (
     LongListMixin,
     OwnOrganizationFilter,
@@ -28,7 +29,16 @@ from bookings.admin.base import (
     person,
 )
 from bookings.admin.bookings import StartFilter
-from bookings.admin.dialogs import Capacity, CapacityDialog, Reason, ReasonDialog, ask, attempt
+from bookings.admin.dialogs import (
+    Capacity,
+    CapacityDialog,
+    Reason,
+    ReasonDialog,
+    SeenField,
+    ask,
+    attempt,
+    who_changed,
+)
 from bookings.admin.make_slots import ADD, MakeSlotsPage
 from bookings.admin.show import bar, booking_badge, link, link_to, slot_badge, slot_time, when
 from bookings.lifecycle import ENDED, LIVE, SLOT
@@ -77,6 +87,7 @@ def change(
     title_many: Any,
     words_many: Any,
     done_many: Any,
+    marks: Callable[[list[Slot]], dict[str, str]] = lambda chosen: {},
 ) -> tuple[Any, Any]:
     """A button on a slot's page and an action of the list that call the same service."""
 
@@ -109,6 +120,7 @@ def change(
             form_class=form,
             call=lambda given: service(slot_ids=ids, actor=actor, now=timezone.now(), **given),
             done=lambda slots: _counted(slots, done_many),
+            marks=lambda: marks(chosen),
         )
 
     asked = list(form.base_fields)
@@ -124,6 +136,25 @@ def change(
         description=label, icon=icon, url_path=path, permissions=[permission], dialog=question
     )
     return button_of_one(one), admin.action(description=label_many, permissions=["manage"])(many)
+
+
+def change_capacity(**said: Any) -> list[Slot]:
+    """The service, with the name of whoever changed a slot while it was looked at."""
+    try:
+        return services.change_capacity(**said)
+    except StaleVersion as error:
+        ids = error.extra["slots"]
+        first = Slot.objects.select_related("resource").get(pk=ids[0])
+        text = gettext(
+            "%(who)s changed how many %(slot)s takes while you had this open: %(bookings)d bookings,"
+            " %(units)d people now. Press the button again to change it all the same."
+        ) % {
+            "who": who_changed(first, "max_bookings", "max_units"),
+            "slot": first,
+            "bookings": first.max_bookings,
+            "units": first.max_units,
+        }
+        raise StaleVersion(text, **error.extra) from error
 
 
 @admin.register(Slot)
@@ -235,7 +266,7 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
     )
     change_capacity_this, change_capacity_chosen = change(
         "change_capacity",
-        services.change_capacity,
+        change_capacity,
         form=Capacity,
         dialog=CapacityDialog,
         label=_("Capacity"),
@@ -252,6 +283,7 @@ class SlotAdmin(MakeSlotsPage, LongListMixin, ScopedModelAdmin):
             " schedules leave these limits alone from now on."
         ),
         done_many=_("changed"),
+        marks=lambda chosen: {"seen": SeenField.text(chosen)},
     )
 
     follow_schedule_this, follow_schedule_chosen = change(

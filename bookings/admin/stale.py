@@ -9,7 +9,6 @@ with a list of who changed what. The marks are advanced, so saving again means i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +32,8 @@ from bookings.admin.merge import (
     Meanwhile,
     Merge,
     Model,
+    Ticks,
+    as_text,
     marks_in,
     newer,
     newest_lines,
@@ -94,6 +95,9 @@ class StaleForms(AdminBase):
     form that brings no marks is none of ours: it is saved as it is, under the lock.
     """
 
+    #: Fields of the form that are kept as rows of other models; who saves them holds our row.
+    ticks: ClassVar[Sequence[Ticks]] = ()
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -125,7 +129,8 @@ class StaleForms(AdminBase):
                 key = _get_foreign_key(self.model, inline.model, fk_name=inline.fk_name)
                 below = inline.model._base_manager.filter(**{key.attname: pk})
                 rows.append((inline.model, below.values("pk")))
-        return json.dumps(newest_lines(rows), separators=(",", ":")) if rows else ""
+        boxes = [(ticks, pk) for ticks in self.ticks]
+        return as_text(newest_lines(rows, boxes)) if rows or boxes else ""
 
     def _changeform_view(
         self,
@@ -150,7 +155,7 @@ class StaleForms(AdminBase):
             assert found is not None
             # Nothing has been written, and the locks are still held.
             request.POST = found.sent  # type: ignore[assignment]
-            extra_context |= {"holdfast_marks": json.dumps(found.marks, separators=(",", ":"))}
+            extra_context |= {"holdfast_marks": as_text(found.marks)}
             if found.holds_back:
                 extra_context |= {
                     "meanwhile": found,
@@ -234,7 +239,8 @@ class StaleForms(AdminBase):
         ]
         below = {formset.prefix: rows_in(formset) for formset, _inline in pairs}
         shown += [(formset.model, list(below[formset.prefix].values())) for formset, _ in pairs]
-        newest = newest_lines([(model, pks) for model, pks in shown if pks])
+        boxes = [(ticks, obj.pk) for ticks in self.ticks]
+        newest = newest_lines([(model, pks) for model, pks in shown if pks], boxes)
         if not any(
             line > marks.get(kind, {}).get(row, 0)
             for kind, rows in newest.items()
@@ -249,6 +255,8 @@ class StaleForms(AdminBase):
         if records := lines.get(str(obj.pk)):
             form = self.get_form(request, obj, change=True)
             merge.row("", obj, records, form, prefix=None)
+        for ticks in self.ticks:
+            merge.ticks(ticks, obj.pk, marks)
         for formset, inline in pairs:
             merge.formset(
                 formset, inline, below[formset.prefix], newer(formset.model, marks, newest), obj

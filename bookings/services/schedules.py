@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils.timezone import localtime
 
 from audit.context import Actor, audited
-from audit.errors import Invalid, check_fields
+from audit.errors import Invalid, StaleVersion, check_fields
 from audit.ids import uuid7s
 from audit.observability.operations import operation
 from bookings import locks, planning, selectors_schedules
@@ -64,6 +64,7 @@ def change_schedule(
     valid_from: date,
     rules: Sequence[ScheduleRule],
     note: str = "",
+    after: int | None = None,
     seen: str | None = None,
     actor: Actor,
     now: datetime,
@@ -76,11 +77,13 @@ def change_schedule(
 
     Args:
         rules: not saved yet; none closes the resource from that day on.
+        after: the newest version the caller knows of (0: none), or None for whatever there is.
         seen: what the preview said, or None to do whatever has to be done.
 
     Raises:
         Invalid: a rule makes no sense, or there would be too many slots; nothing is changed.
         PlanChanged: it would do something else by now than what was previewed; nothing is changed.
+        StaleVersion: there is a newer version than the caller knows of; nothing is changed.
     """
     in_parts = regenerating.may_divide()
     with (
@@ -90,7 +93,9 @@ def change_schedule(
     ):
         resource = _in_turn(resource_id, organization_id)
         check_rules(resource, valid_from, rules, now=now)
-        last = Schedule.objects.filter(resource=resource).aggregate(n=Max("number"))["n"] or 0
+        last = newest_number(resource)
+        if after is not None and last > after:
+            raise StaleVersion("Somebody else changed this schedule in the meantime.")
         made = Schedule.objects.create(
             organization_id=organization_id,
             resource=resource,
@@ -142,6 +147,12 @@ def move_to_zone(
         op.rows = 1 + regenerating.changed_rows(done)
         op.note(**done.counts())
     return regenerating.finish(done, actor=actor, reason=reason, now=now)
+
+
+def newest_number(resource: Resource) -> int:
+    """The number of the newest version of a resource's schedule; 0 if it has none."""
+    found = Schedule.objects.filter(resource=resource).aggregate(n=Max("number"))["n"]
+    return int(found or 0)
 
 
 def check_rules(

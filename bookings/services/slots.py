@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Case, DateTimeField, Max, Q, Value, When
 
 from audit.context import Actor, audited
-from audit.errors import Invalid
+from audit.errors import Invalid, StaleVersion
 from bookings import locks, signals, slot_rows
 from bookings.errors import SlotInUse
 from bookings.lifecycle import SLOT, SlotStatus
@@ -59,6 +59,7 @@ def change_capacity(
     slot_ids: Sequence[uuid.UUID],
     max_bookings: int,
     max_units: int,
+    seen: Mapping[uuid.UUID, tuple[int, int]] | None = None,
     actor: Actor,
     reason: str,
     now: datetime,
@@ -67,11 +68,26 @@ def change_capacity(
 
     A schedule leaves them alone from now on; see :func:`follow_schedule`.
 
+    Args:
+        seen: the limits that the caller was shown, bookings and people, by slot.
+
     Raises:
+        StaleVersion: a slot has other limits than those; ``slots`` says which. Nothing is changed.
         SlotInUse: more people are in a slot than it would hold; nothing is changed.
     """
     with transaction.atomic(savepoint=False), audited(actor, reason=reason):
         slots = locks.slots(slot_ids)
+        known = seen or {}
+        stale = [
+            s
+            for s in slots
+            if (s.max_bookings, s.max_units) != known.get(s.pk, (s.max_bookings, s.max_units))
+        ]
+        if stale:
+            raise StaleVersion(
+                f"Somebody else changed how many {stale[0]} takes in the meantime.",
+                slots=[str(s.pk) for s in stale],
+            )
         for slot in slots:
             if slot.taken_bookings > max_bookings or slot.taken_units > max_units:
                 raise SlotInUse(

@@ -619,7 +619,7 @@ def test_the_check_costs_one_statement_to_show_and_two_to_save(venue, monkeypatc
     sent = open_form(client, venue.resource) | {"description": "A"}
     saved = statements(client, "post", change(venue.resource), sent)
 
-    monkeypatch.setattr(stale, "newest_lines", lambda rows: {})
+    monkeypatch.setattr(stale, "newest_lines", lambda *rows: {})
     monkeypatch.setattr(locks, "row_of_form", lambda rows: True)
     bare = statements(client, "get", change(venue.resource))
     sent |= {"description": "B"}
