@@ -19,12 +19,14 @@ from bookings.models import Booking, Slot
 COUNTERS = ("taken_bookings", "taken_units")
 
 
-def check_bookable(slot: Slot, *, now: datetime) -> None:
-    """Raise SlotGone if a slot takes no new people."""
+def check_bookable(slot: Slot, *, now: datetime, walk_in: bool = False) -> None:
+    """Raise SlotGone if a slot takes no new people; walk-ins come until it is over."""
     if slot.status != SlotStatus.OPEN:
         raise SlotGone("This slot is closed.")
-    if slot.starts_at <= now:
+    if slot.starts_at <= now and not walk_in:
         raise SlotGone("This slot has already started.")
+    if slot.ends_at <= now:
+        raise SlotGone("This slot is over.")
     if not slot.resource.is_active:
         raise SlotGone("This is not offered any more.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from audit import outbox
 from audit.errors import DomainError
 from audit.languages import our_reason
 from audit.sql import insert, insert_rows, update_rows
-from bookings import claiming, notices, signals, transitions
+from bookings import claiming, notices, signals, transitions, walk_ins
 from bookings.errors import SlotGone
 from bookings.lifecycle import BOOKING, BookingStatus, SlotStatus
 from bookings.models import Booking, Customer, Series, Slot
@@ -26,6 +27,7 @@ def hold(
     held_until: datetime,
     now: datetime,
     stands_for: Booking | None = None,
+    walk_in: bool = False,
 ) -> Booking:
     """Hold seats in a locked slot.
 
@@ -34,15 +36,16 @@ def hold(
 
     Args:
         stands_for: the booking for which this time is proposed.
+        walk_in: staff let somebody in, also after the start.
 
     Whoever waits in line for the slot is served before: what is left then is to be had.
 
     Raises:
-        SlotGone: closed, legacy or started.
+        SlotGone: closed, legacy, or started (for walk-ins: over).
         SlotFull: not enough seats, even so.
         ResourceTaken: the resource, or something it needs, is taken at that time.
     """
-    claiming.check_bookable(slot, now=now)
+    claiming.check_bookable(slot, now=now, walk_in=walk_in)
     claiming.check_room(slot, units, now=now)
     claiming.claim(slot, now=now)
     booking = Booking(
@@ -55,7 +58,8 @@ def hold(
         created_at=now,
         stands_for=stands_for,
     )
-    insert(booking)
+    with walk_ins.let_in() if slot.starts_at <= now else nullcontext():
+        insert(booking)
     slot.taken_bookings += 1
     slot.taken_units += units
     return booking

@@ -103,7 +103,7 @@ def sittings(
         for slot in found
         if slot.status == SlotStatus.OPEN
         and slot.source != Slot.Source.FREE  # gone with its booking
-        and slot.starts_at > now
+        and slot.ends_at > now  # what has started is for walk-ins
         and by_id[slot.resource_id].is_active
     ]
     for slot_id, left in selectors.availability(offered, now=now).items():
@@ -187,17 +187,28 @@ def closed_days(
 
 
 def slots_of_day(
-    slots: QuerySet[Slot], *, resource: Resource, start: datetime, end: datetime, now: datetime
+    slots: QuerySet[Slot],
+    *,
+    resource: Resource,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    walk_in: bool = False,
 ) -> list[Slot]:
     """The slots of a resource that begin between two moments and can still be booked, whether
-    or not there is room; one statement."""
+    or not there is room; one statement.
+
+    Args:
+        walk_in: also those that have started and are not over.
+    """
     found = list(
         slots.select_related(None)
         .filter(
             resource=resource,
             status=SlotStatus.OPEN,
-            starts_at__gte=max(start, now),
+            starts_at__gte=start if walk_in else max(start, now),
             starts_at__lt=end,
+            ends_at__gt=now,
         )
         .exclude(source=Slot.Source.FREE)
         .order_by("starts_at", "pk")[:MOST_SLOTS]

@@ -86,14 +86,19 @@ def starts_for_staff(
     *,
     now: datetime,
     leaving: uuid.UUID | None = None,
+    walk_in: bool = False,
 ) -> list[datetime]:
     """The same for staff, whom notice and horizon do not bind.
 
     Args:
+        walk_in: also the newest start on the grid that has passed.
         leaving: a slot that is left for it, which is in nobody's way then.
     """
     first, last = _seconds(since), _seconds(until) - 1
-    return _free_starts(resource, first, last, length, now=now, leaving=leaving)
+    passed = timedelta(minutes=resource.grid_minutes) if walk_in else timedelta(0)
+    return _free_starts(
+        resource, first, last, length, now=now, leaving=leaving, not_before=now - passed
+    )
 
 
 def _free_starts(
@@ -104,9 +109,10 @@ def _free_starts(
     *,
     now: datetime,
     leaving: uuid.UUID | None = None,
+    not_before: datetime | None = None,
 ) -> list[datetime]:
     check_length(resource, length)
-    first = max(first, _seconds(now) + 1)
+    first = max(first, _seconds(not_before or now) + 1)
     if first > last:
         return []
     lasts = length // SECOND

@@ -11,9 +11,14 @@ from typing import Any
 
 import pgtrigger
 
+from bookings import walk_ins
 from bookings.lifecycle import LIVE, BookingStatus
 
 _LIVE = ", ".join(f"'{s}'" for s in LIVE)
+
+# Staff let somebody into a slot that is not over (bookings/walk_ins.py).
+_WALK_IN = f"""s.ends_at > now() AND current_setting('{walk_ins.SETTING}', true) = 'on'
+               AND (SELECT actor_kind FROM audit_context()) = 'staff'"""
 
 # A booking's slot and customer are of its own organisation, and a new live one needs an open
 # slot that has not started. The latter for new ones only: a restore, and history written as it
@@ -24,7 +29,7 @@ _BOOKABLE = f"""
         JOIN bookings_slot s ON s.id = n.slot_id JOIN bookings_customer c ON c.id = n.customer_id
         WHERE s.organization_id <> n.organization_id OR c.organization_id <> n.organization_id
            OR (n.status IN ('{BookingStatus.HELD}', '{BookingStatus.PENDING}')
-               AND (s.status <> 'open' OR s.starts_at <= now()))
+               AND (s.status <> 'open' OR s.starts_at <= now() AND NOT ({_WALK_IN})))
     ) THEN
         RAISE EXCEPTION 'the slot is closed, has started or belongs to somebody else' USING
             ERRCODE = 'check_violation', CONSTRAINT = 'bookings_booking_slot_is_bookable';

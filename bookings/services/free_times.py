@@ -48,17 +48,32 @@ class Wanted:
     hours: planning.Hours | None = None
 
 
-def lock(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datetime) -> Slot:
+def lock(
+    wanted: uuid.UUID | FreeTime,
+    *,
+    organization_id: uuid.UUID,
+    now: datetime,
+    walk_in: bool = False,
+) -> Slot:
     """Lock the slot that somebody wants; that of a free time is made if it is not there.
+
+    Args:
+        walk_in: staff let somebody in, also after the start.
 
     Raises:
         NotOffered, SlotGone, NotFound: see :func:`find`.
     """
-    found = find(wanted, organization_id=organization_id, now=now)
+    found = find(wanted, organization_id=organization_id, now=now, walk_in=walk_in)
     return lock_found(found, organization_id=organization_id)
 
 
-def find(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datetime) -> Wanted:
+def find(
+    wanted: uuid.UUID | FreeTime,
+    *,
+    organization_id: uuid.UUID,
+    now: datetime,
+    walk_in: bool = False,
+) -> Wanted:
     """Which slot somebody wants; that of a free time is made if it is not there, and not locked.
 
     For those who lock other slots too: they do this first, and lock all of them in their order.
@@ -77,7 +92,7 @@ def find(wanted: uuid.UUID | FreeTime, *, organization_id: uuid.UUID, now: datet
         raise NotOffered("This is too far ahead for anybody to know.")
     period = _utc((wanted.starts_at, wanted.starts_at + wanted.length))
     free_times.check_length(resource, wanted.length)
-    if wanted.starts_at <= now:
+    if (period[1] if walk_in else period[0]) <= now:
         raise SlotGone("This time has already begun.")
     (hours,) = free_times.hours_at(resource, [period])
     if hours is None:

@@ -15,11 +15,14 @@ from audit.languages import supported
 from audit.observability.operations import operation
 from bookings import holding, locks, rules
 from bookings.errors import CustomerKnown
-from bookings.models import Customer, Organization
+from bookings.lifecycle import BookingStatus
+from bookings.models import Booking, Customer, Organization
 from bookings.selectors_customers import reached_at
 from bookings.services import free_times
 from bookings.services.accounts import tidy_name
 from bookings.services.free_times import FreeTime
+from payments.errors import MethodNotOffered
+from payments.lifecycle import PaymentMethod
 from payments.models import CartTransaction
 from payments.services import checkout
 from payments.services.carts import check_units
@@ -69,22 +72,29 @@ def book_for(
     proof, as after a checkout. Nobody approves their own order:
     staff who book for themselves get what any customer gets.
 
+    Somebody who comes after the start gets what is left of it, with a reason, until it is over;
+    they are confirmed at once or not booked at all. Decision 27.
+
     Args:
         slot_id: a slot, or the free time for which one is made.
         customer: of this organisation, or somebody new, who becomes one.
-        overriding: why the resource's booking rules do not count this time; empty: they do.
+        overriding: why the resource's booking rules do not count this time, and that it may have
+            started; empty: they do, and it may not.
         may_approve: whether the actor may approve orders.
 
     Raises:
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``; no reason helps.
+        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``; a reason helps only
+            where it has started and is not over.
         TooSoon, TooFarAhead, TooManyBookings, TooManyNoShows: the rules; see ``overriding``.
         NotOffered: a free time that is not offered; no reason helps.
-        MethodNotOffered: the organisation is not paid that way.
+        MethodNotOffered: the organisation is not paid that way, or it has started and would be
+            paid in advance.
         CustomerKnown: somebody new has the address or the number of a customer; ``customers``
             says of which. Book for one of them, or say that it is none of them.
         Invalid: units, note, reason or the new customer's data cannot be used.
         NotFound: the organisation has no such slot, or the customer is another one's.
-        Forbidden: nobody goes beyond the rules for themselves.
+        Forbidden: nobody goes beyond the rules for themselves; or it has started and needs an
+            approval that the actor may not give.
     """
     check_units(units)
     checkout.check_note(note)
@@ -94,7 +104,8 @@ def book_for(
         transaction.atomic(savepoint=False),
         audited(actor, reason=reason_of(overriding)),
     ):
-        slot = free_times.lock(slot_id, organization_id=organization.pk, now=now)
+        beyond = bool(overriding)
+        slot = free_times.lock(slot_id, organization_id=organization.pk, now=now, walk_in=beyond)
         person = customer_in(organization, customer)
         check_not_own(overriding, actor, person)
         if not overriding:
@@ -105,6 +116,7 @@ def book_for(
             units=units,
             held_until=now + timedelta(minutes=organization.hold_minutes),
             now=now,
+            walk_in=beyond,
         )
         made = checkout.order_of(
             organization,
@@ -116,8 +128,21 @@ def book_for(
             staff=approver(actor, person),
             may_approve=may_approve,
         )
+        if slot.starts_at <= now:
+            _check_confirmed(booking, made)
         op.rows = 3
     return made
+
+
+def _check_confirmed(booking: Booking, made: CartTransaction) -> None:
+    """Raise what keeps a walk-in from being confirmed: no deadline is left to wait for."""
+    if booking.status == BookingStatus.CONFIRMED:
+        return
+    if made.payment_method == PaymentMethod.PAY_NOW:
+        raise MethodNotOffered(
+            "It has begun, so it cannot be paid in advance: take the money here."
+        )
+    raise Forbidden("It has begun and needs approval: ask somebody who may approve orders.")
 
 
 def check_overriding(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from datetime import timedelta
 from typing import Any
@@ -427,3 +428,44 @@ def test_looking_shows_who_it_may_be(venue, slot):
 
     assert response.context["same"] == [ada]
     assert booked(slot) == []
+
+
+# --- who comes after the start --------------------------------------------------------------
+
+
+@pytest.fixture
+def running(venue: Any) -> Slot:
+    """An hour that began five minutes ago, with two places."""
+    start = timezone.now() - timedelta(minutes=5)
+    return f.make_slot(venue.resource, starts_at=start, max_bookings=2, max_units=4)
+
+
+def test_the_calendar_offers_what_is_left_of_a_running_slot(venue, running):
+    client = as_role(venue, "front_desk")
+
+    page = client.get(reverse("admin:calendar")).content.decode()
+    shown = client.get(reverse(PAGE), {"slot": running.pk})
+
+    assert "running, and free" in page
+    assert f"{reverse(PAGE)}?slot={running.pk}" in page
+    typed = shown.context["typed"]
+    assert (typed["anyway"], typed["reason"]) == ("on", "walk-in")
+    assert "has begun, 4 places left" in shown.content.decode()
+
+    answer = client.post(reverse(PAGE), known(client, running, venue.customer), follow=True)
+
+    assert "Booked for Ours Customer and confirmed" in answer.content.decode()
+    assert booked(running) == [("Ours Customer", "confirmed", 1)]
+    reasons = trail_of(Booking).objects.filter(slot_id=running.pk)
+    assert reasons.earliest("history_id").history_change_reason.endswith("walk-in")
+
+
+def test_who_took_the_tick_away_is_told_what_to_do(venue, running):
+    client = as_role(venue, "front_desk")
+
+    answer = client.post(
+        reverse(PAGE), known(client, running, venue.customer, anyway="", reason="")
+    )
+
+    assert "has begun then. To let them in" in html.unescape(answer.content.decode())
+    assert booked(running) == []

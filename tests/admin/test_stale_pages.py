@@ -90,7 +90,7 @@ def test_the_members_of_a_pool_are_part_of_its_form(venue, colleague, courts):
     url = reverse("admin:bookings_pool_change", args=[pool.pk])
     mine = as_role(venue, "manager")
     one, two, _three = (str(court.pk) for court in courts)
-    sent = {"name": "Rooms", "seen_lines": hidden(mine.get(url), "seen_lines")}
+    sent: dict[str, Any] = {"name": "Rooms", "seen_lines": hidden(mine.get(url), "seen_lines")}
     assert colleague.post(url, {**sent, "resources": [two]}).status_code == 302
 
     held = mine.post(url, {**sent, "name": "Cabins", "resources": [one]})
@@ -111,7 +111,10 @@ def test_who_ticks_the_same_as_a_colleague_is_not_held_back(venue, colleague, co
     hall = f.ResourceFactory(organization=venue.organization, name="Hall", exclusive=True)
     url = reverse("admin:bookings_resource_made_of", args=[hall.pk])
     mine = as_role(venue, "manager")
-    sent = {"parts": [str(courts[0].pk)], "seen_lines": hidden(mine.get(url), "seen_lines")}
+    sent: dict[str, Any] = {
+        "parts": [str(courts[0].pk)],
+        "seen_lines": hidden(mine.get(url), "seen_lines"),
+    }
     colleague.post(url, sent)
 
     assert mine.post(url, sent).status_code == 302
@@ -125,7 +128,7 @@ def test_a_version_made_meanwhile_is_shown_before_anything_is_previewed_or_appli
     _version(court, time(9), time(12))
     mine = as_role(venue, "manager")
     url = reverse("admin:bookings_resource_schedule_change", args=[court.pk])
-    form = typed({**HOURS, "until_time": "11:00"}, note="Mine", valid_from=today().isoformat())
+    form: Any = typed({**HOURS, "until_time": "11:00"}, note="Mine", valid_from=today().isoformat())
     form["base"] = hidden(mine.get(url), "base")
     looked = mine.post(url, {**form, "step": "preview"})
     seen = looked.context["outcome"].seen
@@ -186,7 +189,10 @@ def test_and_on_the_page_for_many(venue, colleague):
     slots = [f.make_slot(venue.resource, starts_at=f.soon(hours)) for hours in (72, 73)]
     url = reverse("admin:bookings_slot_changelist")
     mine = as_role(venue, "manager")
-    many = {"action": "change_capacity_chosen", "_selected_action": [s.pk for s in slots]}
+    many: dict[str, Any] = {
+        "action": "change_capacity_chosen",
+        "_selected_action": [s.pk for s in slots],
+    }
     many["seen"] = hidden(mine.post(url, many), "seen")
     many |= {"confirmed": "yes", "max_units": 6, "reason": "Rain"}
     colleague.post(url, {**many, "max_bookings": 9})

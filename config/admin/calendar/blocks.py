@@ -272,14 +272,18 @@ def _state(sitting: Sitting, others: Sequence[Blocked], *, now: datetime) -> tup
         if slot.ends_at <= now:
             return "over", _("over")
         if slot.starts_at <= now:
-            return "over", _("running now")
+            return "over", _("running now")  # of a free time, or nobody offers it any more
         is_free_time = slot.source == Slot.Source.FREE
         return ("full", _("booked")) if is_free_time else ("over", _("not offered"))
+    started = slot.starts_at <= now
     if sitting.left.bookings > 0 and sitting.left.units > 0:
         if not sitting.taken_bookings:
-            return "free", _("free")
+            return "free", _("running, and free") if started else _("free")
         left = ngettext("%d place left", "%d places left", sitting.left.units)
-        return "some", left % sitting.left.units
+        words = left % sitting.left.units
+        return "some", _("running, %s") % words if started else words
+    if started:
+        return "over", _("running now")
     if sitting.taken_bookings:
         return "full", _("full")
     by = next(

@@ -32,6 +32,7 @@ from bookings.admin import show as show_bookings
 from bookings.admin.base import person
 from bookings.errors import (
     CustomerKnown,
+    SlotGone,
     TooFarAhead,
     TooManyBookings,
     TooManyNoShows,
@@ -140,6 +141,13 @@ class Desk:
         """The time that is chosen, of the resource that is."""
         return self.slot.pk if self.slot else self.free
 
+    def has_begun(self, now: datetime) -> bool:
+        """Whether the time that is chosen has started and is not over."""
+        if self.slot:
+            return self.slot.starts_at <= now < self.slot.ends_at
+        free = self.free
+        return bool(free and free.starts_at <= now < free.starts_at + free.length)
+
     def typed(self, said: QueryDict, *, now: datetime) -> dict[str, str]:
         """What stands on the form: what was typed, or what the address presets."""
         if "step" in said:
@@ -148,6 +156,8 @@ class Desk:
             found = {"units": "1", "who": KNOWN, "language": settings.LANGUAGE_CODE}
         zone = zoneinfo.ZoneInfo(self.resource.time_zone)
         of = self.slot or self.free
+        if "step" not in said and self.may_go_beyond and self.has_begun(now):
+            found |= {"anyway": "on", "reason": _("walk-in")}
         day = of.starts_at if of else now
         return found | {
             "token": found.get("token") or str(uuid.uuid4()),
@@ -226,7 +236,9 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
             *(f"{name}={said.get(name)}" for name in SENT), f"organization={at.organization.pk}"
         ),
         execute=execute,
-        problem=lambda error: Answer(error.status, json.dumps({"detail": _refused(at, error)})),
+        problem=lambda error: Answer(
+            error.status, json.dumps({"detail": _refused(at, error, now=now)})
+        ),
     )
 
 
@@ -253,7 +265,7 @@ def _done(booking: Booking, made: CartTransaction) -> str:
     )
 
 
-def _refused(at: Desk, error: DomainError) -> str:
+def _refused(at: Desk, error: DomainError, *, now: datetime) -> str:
     """Why it was not booked; and what to do where only the rules are in the way."""
     if (
         isinstance(error, TooSoon | TooFarAhead | TooManyBookings | TooManyNoShows)
@@ -265,6 +277,11 @@ def _refused(at: Desk, error: DomainError) -> str:
             "resource": at.resource.name,
             "why": error.detail,
         }
+    if isinstance(error, SlotGone) and at.may_go_beyond and at.has_begun(now):
+        return _(
+            "Not booked: %(resource)s has begun then. To let them in for what is left of it, tick"
+            ' "Book anyway" and say why.'
+        ) % {"resource": at.resource.name}
     if isinstance(error, CustomerKnown):
         return _(
             "Not booked yet: somebody with this e-mail address or phone number is a customer"
@@ -313,6 +330,7 @@ def _show(
         now=now,
         minutes=number(typed["minutes"]),
         chosen=at.chosen,
+        walk_in=at.may_go_beyond,
     )
     people = _people(at, typed)
     same = _same(at, typed)

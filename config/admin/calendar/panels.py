@@ -55,8 +55,8 @@ def _proposed(request: HttpRequest, booking: Booking) -> str:
 
 
 def book_of_slot(request: HttpRequest, slot: Slot) -> tuple[str, dict[str, Any]] | None:
-    """The button that books a slot for somebody, while it can be booked."""
-    if slot.status != SlotStatus.OPEN or slot.starts_at <= timezone.now():
+    """The button that books a slot for somebody, until it is over."""
+    if slot.status != SlotStatus.OPEN or slot.ends_at <= timezone.now():
         return None
     if not may(person(request), desk.BOOK, slot.organization_id):
         return None

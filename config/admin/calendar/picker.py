@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -71,6 +71,7 @@ class Wish(NamedTuple):
     chosen: uuid.UUID | FreeTime | None
     leaving: Slot | None
     paid: Decimal | None
+    walk_in: bool
 
 
 def pick(
@@ -84,6 +85,7 @@ def pick(
     chosen: uuid.UUID | FreeTime | None = None,
     leaving: Slot | None = None,
     paid: Decimal | None = None,
+    walk_in: bool = False,
 ) -> Picker:
     """What can be chosen on a day, in at most five statements.
 
@@ -93,10 +95,11 @@ def pick(
         leaving: the slot a booking is moved away from; it is left out, and its own seats do
             not stand in the way of the others.
         paid: what the booking costs now, to say what the difference is.
+        walk_in: what has started and is not over can be chosen too.
     """
     zone = zoneinfo.ZoneInfo(resource.time_zone)
     span = Day.of(day, zone)
-    wish = Wish(units=units, chosen=chosen, leaving=leaving, paid=paid)
+    wish = Wish(units=units, chosen=chosen, leaving=leaving, paid=paid, walk_in=walk_in)
     lengths: list[int] = []
     if resource.mode == Resource.Mode.FREE_TIMES:
         lengths = free_times.lengths_of(resource)
@@ -124,11 +127,26 @@ def _slot_choices(
     zone: zoneinfo.ZoneInfo,
     now: datetime,
 ) -> list[Choice]:
-    found = slots_of_day(slots, resource=resource, start=span.start, end=span.end, now=now)
+    found = slots_of_day(
+        slots,
+        resource=resource,
+        start=span.start,
+        end=span.end,
+        now=now,
+        walk_in=wish.walk_in,
+    )
     found = [slot for slot in found if wish.leaving is None or slot.pk != wish.leaving.pk]
     left = selectors.availability(found, now=now)
     prices = quotes(found, wish.units)
-    return [_choice(slot, left[slot.pk], prices[slot.pk], zone, wish) for slot in found]
+    choices = [_choice(slot, left[slot.pk], prices[slot.pk], zone, wish) for slot in found]
+    return [_begun(choice, now) for choice in choices]
+
+
+def _begun(choice: Choice, now: datetime) -> Choice:
+    """Say of what has started that it has."""
+    if choice.slot.starts_at > now:
+        return choice
+    return replace(choice, words=", ".join(filter(None, [_("has begun"), choice.words])))
 
 
 def _free_choices(
@@ -151,6 +169,7 @@ def _free_choices(
             length,
             now=now,
             leaving=leaving.pk if leaving else None,
+            walk_in=wish.walk_in,
         )
         if minutes
         else []
@@ -182,7 +201,7 @@ def _free_choices(
                 is_chosen=free == wish.chosen,
             )
         )
-    return choices
+    return [_begun(choice, now) for choice in choices]
 
 
 def _choice(
