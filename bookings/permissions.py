@@ -41,6 +41,7 @@ grant(
     "bookings.view_schedule",
     "bookings.view_scheduleexception",
     "bookings.view_pool",
+    "bookings.view_series",
 )
 grant([*DESK, Role.REVIEWER], "bookings.view_customer")
 grant([*DESK, Role.PROVIDER], "bookings.check_in_booking", "bookings.propose_booking")

@@ -34,6 +34,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             _("Bookings"),
             [
                 _list(_("Bookings"), "event_available", "bookings_booking"),
+                _list(_("Series"), "event_repeat", "bookings_series"),
                 _list(_("Slots"), "schedule", "bookings_slot"),
                 _list(_("Waitlist"), "hourglass_top", "waitlist_waitlistentry"),
                 _list(_("Customers"), "groups", "bookings_customer"),

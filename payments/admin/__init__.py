@@ -5,6 +5,7 @@ from payments.admin.late import LatePaymentAdmin
 from payments.admin.prices import CancellationInline, PolicyAdmin, PolicyInline, PriceInline
 from payments.admin.proofs import ProofAdmin
 from payments.admin.refunds import RefundAdmin
+from payments.admin.series import SeriesAdmin
 from payments.admin.transactions import TransactionAdmin
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PriceInline",
     "ProofAdmin",
     "RefundAdmin",
+    "SeriesAdmin",
     "TransactionAdmin",
     "cancelling",
     "panels",

@@ -17,19 +17,27 @@ from unfold.widgets import UnfoldBooleanWidget
 
 from audit.admin.scope import go_to, staff_actor
 from bookings.admin.bookings import BookingAdmin
-from bookings.admin.dialogs import ReasonDialog, attempt
+from bookings.admin.dialogs import Reason, ReasonDialog, attempt
 from bookings.models import Booking
 from payments import selectors
 from payments.admin import words
 from payments.services import cancellation
 
 
-class CancelDialog(ReasonDialog):
+def keep_fee_field() -> forms.BooleanField:
+    return forms.BooleanField(label=_("Keep the fee"), required=False, widget=UnfoldBooleanWidget)
+
+
+class CancelForm(Reason):
     """Why, and what becomes of the money."""
 
-    keep_fee = forms.BooleanField(
-        label=_("Keep the fee"), required=False, widget=UnfoldBooleanWidget
-    )
+    keep_fee = keep_fee_field()
+
+
+class CancelDialog(ReasonDialog):
+    """The same in a dialog, of one booking."""
+
+    keep_fee = keep_fee_field()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -139,7 +139,13 @@ def plan(
     """
     wish.check(now=now)
     resource = _resource(organization, wish.resource_id)
-    dates = _look(resource, wish, _length(resource, wish), overriding=overriding, now=now)
+    return _what_there_is(resource, wish, _length(resource, wish), overriding=overriding, now=now)
+
+
+def _what_there_is(
+    resource: Resource, wish: Wish, length: timedelta, *, overriding: bool, now: datetime
+) -> list[Occurrence]:
+    dates = _look(resource, wish, length, overriding=overriding, now=now)
     slots = [d.slot for d in dates if d.slot is not None]
     left = booking_selectors.availability(slots, now=now)
     for found in dates:
@@ -147,6 +153,56 @@ def plan(
             found.outcome = _outcome(found.slot, left[found.slot.pk], wish.units)
     _look_at_free_times(resource, [d for d in dates if d.hours is not None], wish, now=now)
     return dates
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What became of a series: each date, with its booking or what there is now; and bookings
+    that were moved to other times."""
+
+    dates: Sequence[Occurrence]
+    elsewhere: Sequence[Booking]
+
+
+def standing(series: Series, *, now: datetime) -> Standing:
+    """Where a series stands; its resource is loaded. A few statements for any number of dates.
+
+    A date that is over and has no booking is CLOSED.
+    """
+    length = series.ends_at - series.starts_at
+    wish = Wish(
+        series.resource_id,
+        series.starts_at,
+        every_weeks=series.every_weeks,
+        times=series.times,
+        units=series.units,
+    )
+    dates = _what_there_is(series.resource, wish, length, overriding=True, now=now)
+    found = Booking.objects.filter(series=series, stands_for__isnull=True)
+    bookings = found.select_related("slot__resource", "customer").order_by("slot__starts_at", "pk")
+    by_start = {b.slot.starts_at: b for b in bookings if b.slot.resource_id == series.resource_id}
+    for date_of in dates:
+        if date_of.starts_at is not None:
+            date_of.booking = by_start.get(date_of.starts_at)
+        if date_of.booking is not None:
+            date_of.outcome = Outcome.BOOKED
+        elif date_of.starts_at is None or date_of.starts_at <= now:
+            date_of.outcome = Outcome.CLOSED
+    there = {d.booking.pk for d in dates if d.booking is not None}
+    return Standing(dates, [b for b in bookings if b.pk not in there])
+
+
+def to_come(
+    series: Series, *, from_booking_id: uuid.UUID | None = None, now: datetime
+) -> list[Booking]:
+    """What :func:`cancel_series` would cancel for staff now; nothing is locked.
+
+    Raises:
+        NotFound: the series has no such booking.
+    """
+    found = Booking.objects.filter(series=series, stands_for__isnull=True)
+    bookings = list(found.select_related("slot__resource", "customer"))
+    return [b for b in _from(bookings, from_booking_id) if _can_be_cancelled(b, now=now)]
 
 
 def _look_at_free_times(
@@ -175,7 +231,7 @@ def _epoch(moment: datetime) -> int:
 def book_series(
     *,
     organization: Organization,
-    customer: Customer,
+    customer: Customer | desk.NewCustomer,
     wish: Wish,
     payment_method: str,
     all_or_nothing: bool,
@@ -200,6 +256,7 @@ def book_series(
             is on each; nothing is changed.
         TooManyBookings: the customer would have more than the resource allows.
         TooManyNoShows: the customer did not come too often.
+        CustomerKnown: see ``desk.book_for``.
         SlotGone, NotOffered, NotFound: see :func:`plan`.
         MethodNotOffered, MixedCurrencies: see checkout.
         Invalid: as in :func:`plan`, or the note or the reason is too long.

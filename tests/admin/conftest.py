@@ -21,6 +21,7 @@ from bookings.models import (
     Pool,
     Resource,
     ScheduleException,
+    Series,
     Slot,
     User,
 )
@@ -80,6 +81,20 @@ class Venue:
         """Made when it is asked for, as no item says what it is for."""
         return make_refund(self.transaction)
 
+    @cached_property
+    def series(self) -> Series:
+        """Made when it is asked for, as it has no bookings."""
+        made: Series = Series.objects.create(
+            organization=self.organization,
+            customer=self.customer,
+            resource=self.resource,
+            starts_at=self.slot.starts_at,
+            ends_at=self.slot.ends_at,
+            times=2,
+            created_at=timezone.now(),
+        )
+        return made
+
     def objects(self) -> list[Any]:
         return [
             self.organization,
@@ -96,6 +111,7 @@ class Venue:
             self.entry,
             self.waitlist_policy,
             self.late_payment,
+            self.series,
             self.refund,
         ]
 

@@ -28,6 +28,7 @@ PAGES: dict[str, set[str]] = {
     "admin:payments_refund_changelist": MONEY,
     "admin:payments_paymentpolicy_changelist": MONEY,
     "admin:bookings_booking_changelist": EVERYBODY,
+    "admin:bookings_series_changelist": EVERYBODY,
     "admin:bookings_slot_changelist": EVERYBODY,
     "admin:bookings_slot_make_slots": LEADERS,
     "admin:waitlist_waitlistentry_changelist": EVERYBODY,

@@ -40,13 +40,13 @@ def url(obj: object, page: str) -> str:
 
 @pytest.fixture
 def venue(venue):
-    assert venue.refund
+    assert venue.refund and venue.series
     return venue
 
 
 @pytest.fixture
 def foreign(foreign):
-    assert foreign.refund
+    assert foreign.refund and foreign.series
     return foreign
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 import zoneinfo
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -22,11 +22,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from audit import idempotency
 from audit.admin.scope import staff_actor
-from audit.errors import DomainError, IdempotencyInProgress, IdempotencyKeyReused
+from audit.errors import DomainError, IdempotencyInProgress, IdempotencyKeyReused, NotFound
 from audit.idempotency import Answer
 from bookings.admin import show as show_bookings
 from bookings.admin.base import person
@@ -44,13 +45,23 @@ from bookings.permissions import may, organizations_with
 from bookings.services.free_times import FreeTime
 from config.admin.calendar import wanted
 from config.admin.calendar.asked import clamped, number
-from config.admin.calendar.book_form import KNOWN, NEW, NOBODY, BookForm, ids_in
+from config.admin.calendar.book_form import (
+    EVERYTHING,
+    KNOWN,
+    NEW,
+    NOBODY,
+    WHAT_IS_FREE,
+    BookForm,
+    ids_in,
+)
 from config.admin.calendar.people import MOST, search
 from config.admin.calendar.picker import pick
+from payments.admin.series import days
 from payments.lifecycle import PaymentMethod
 from payments.models import CartTransaction
 from payments.selectors import policy_of
-from payments.services import desk
+from payments.services import desk, series
+from payments.services.series import Wish
 
 ADD_CUSTOMER = "bookings.add_customer"
 APPROVE = "payments.approve_carttransaction"
@@ -70,6 +81,9 @@ SENT = (
     "units",
     "method",
     "note",
+    "times",
+    "every",
+    "dates",
     "anyway",
     "reason",
 )
@@ -154,6 +168,7 @@ class Desk:
             found = {name: str(said.get(name, "")) for name in BookForm.base_fields}
         else:
             found = {"units": "1", "who": KNOWN, "language": settings.LANGUAGE_CODE}
+            found |= {"times": "1", "every": "1", "dates": EVERYTHING}
         zone = zoneinfo.ZoneInfo(self.resource.time_zone)
         of = self.slot or self.free
         if "step" not in said and self.may_go_beyond and self.has_begun(now):
@@ -166,6 +181,24 @@ class Desk:
             "minutes": said.get("minutes") or (str(self.free.minutes) if self.free else ""),
             "slot": wanted.value_of(self.chosen) if self.chosen else "",
         }
+
+    def wish(self, times: int, every: int, units: int) -> Wish | None:
+        """The series that begins with the time that is chosen; None for a single booking."""
+        of = self.slot or self.free
+        if of is None or times < 2:
+            return None
+        length = self.slot.ends_at - self.slot.starts_at if self.slot else None
+        minutes = self.free.minutes if self.free else None
+        if length is not None and not length % timedelta(minutes=1):
+            minutes = length // timedelta(minutes=1)
+        return Wish(
+            self.resource.pk,
+            of.starts_at,
+            every_weeks=every,
+            times=times,
+            units=units,
+            minutes=minutes,
+        )
 
     def form(self, **kwargs: Any) -> BookForm:
         return BookForm(
@@ -210,8 +243,14 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
         DomainError: what a key does not keep.
     """
     customer = said.get("known") or _new(said)
+    times = said.get("times") or 1
+    wish = at.wish(times, said.get("every") or 1, said["units"])
 
     def execute() -> Answer:
+        if times > 1:
+            if wish is None:
+                raise NotFound("This time is not there any more. Choose another.")
+            return _book_series(request, at, wish, customer, said, now=now)
         made = desk.book_for(
             organization=at.organization,
             customer=customer,
@@ -237,9 +276,42 @@ def _book(request: HttpRequest, at: Desk, said: dict[str, Any], *, now: datetime
         ),
         execute=execute,
         problem=lambda error: Answer(
-            error.status, json.dumps({"detail": _refused(at, error, now=now)})
+            error.status, json.dumps({"detail": _refused(at, error, alone=times == 1, now=now)})
         ),
     )
+
+
+def _book_series(
+    request: HttpRequest,
+    at: Desk,
+    wish: Wish,
+    customer: Customer | desk.NewCustomer,
+    said: dict[str, Any],
+    *,
+    now: datetime,
+) -> Answer:
+    """The same hour again and again: on to the page that says what became of each date."""
+    made = series.book_series(
+        organization=at.organization,
+        customer=customer,
+        wish=wish,
+        payment_method=said["method"],
+        all_or_nothing=said["dates"] != WHAT_IS_FREE,
+        note=said["note"],
+        overriding=said["reason"] if said["anyway"] else "",
+        may_approve=may(at.user, APPROVE, at.organization.pk),
+        actor=staff_actor(request),
+        now=now,
+    )
+    booked = [one.booking for one in made.dates if one.booking is not None]
+    first = Booking.objects.select_related("customer").get(pk=booked[0].pk)
+    words = _("%(booked)d of %(times)d dates are booked.") % {
+        "booked": len(booked),
+        "times": wish.times,
+    }
+    url = reverse("admin:bookings_series_change", args=[made.series.pk])
+    detail = f"{words} {_done(first, made.transaction)}"
+    return Answer(302, json.dumps({"detail": detail}), {"Location": url})
 
 
 def _new(said: dict[str, Any]) -> desk.NewCustomer:
@@ -265,7 +337,7 @@ def _done(booking: Booking, made: CartTransaction) -> str:
     )
 
 
-def _refused(at: Desk, error: DomainError, *, now: datetime) -> str:
+def _refused(at: Desk, error: DomainError, *, alone: bool, now: datetime) -> str:
     """Why it was not booked; and what to do where only the rules are in the way."""
     if (
         isinstance(error, TooSoon | TooFarAhead | TooManyBookings | TooManyNoShows)
@@ -277,7 +349,7 @@ def _refused(at: Desk, error: DomainError, *, now: datetime) -> str:
             "resource": at.resource.name,
             "why": error.detail,
         }
-    if isinstance(error, SlotGone) and at.may_go_beyond and at.has_begun(now):
+    if isinstance(error, SlotGone) and alone and at.may_go_beyond and at.has_begun(now):
         return _(
             "Not booked: %(resource)s has begun then. To let them in for what is left of it, tick"
             ' "Book anyway" and say why.'
@@ -332,6 +404,7 @@ def _show(
         chosen=at.chosen,
         walk_in=at.may_go_beyond,
     )
+    dates, no_dates = _dates(at, typed, now=now)
     people = _people(at, typed)
     same = _same(at, typed)
     if len(people) == 1 and not form.is_bound:
@@ -349,6 +422,10 @@ def _show(
             "several": len({r.organization_id for r in at.resources}) > 1,
             "headline": _headline(at),
             "picker": picker,
+            "dates": dates,
+            "no_dates": no_dates,
+            "most_times": series.MOST_TIMES,
+            "most_weeks": series.MOST_WEEKS,
             "people": people[:MOST],
             "more_people": len(people) > MOST,
             "same": same,
@@ -359,6 +436,26 @@ def _show(
             "back_url": f"{reverse('admin:calendar')}?day={day.isoformat()}",
         },
     )
+
+
+def _dates(
+    at: Desk, typed: dict[str, str], *, now: datetime
+) -> tuple[list[tuple[str, SafeString]], str]:
+    """What there is on each date of the series that is asked for; or why nobody can say."""
+    times, every = number(typed.get("times", "")), number(typed.get("every", ""))
+    wish = at.wish(times, max(every, 1), max(number(typed["units"]), 1))
+    if wish is None:
+        return [], ""
+    try:
+        found = series.plan(
+            organization=at.organization,
+            wish=wish,
+            overriding=bool(typed.get("anyway")),
+            now=now,
+        )
+    except DomainError as error:
+        return [], error.detail
+    return days(found, at.resource.time_zone), ""
 
 
 def _day(text: str, now: datetime) -> date:

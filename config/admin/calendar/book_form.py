@@ -17,8 +17,10 @@ from bookings.admin.base import LONGEST_REASON
 from bookings.models import Customer, Resource
 from config.admin.calendar.wanted import WantedField
 from payments.services.checkout import LONGEST_NOTE
+from payments.services.series import MOST_TIMES, MOST_WEEKS
 
 KNOWN, NEW = "known", "new"
+EVERYTHING, WHAT_IS_FREE = "all", "free"
 NOBODY = "nobody"  # of those who have the same address or number
 
 
@@ -34,7 +36,7 @@ def ids_in(text: str) -> list[uuid.UUID]:
 
 
 class BookForm(forms.Form):
-    """One booking: when, for whom, how many, how it is paid.
+    """One booking, or one every so many weeks: when, for whom, how many, how it is paid.
 
     ``resource``, ``day``, ``minutes`` and ``search`` only lead to what can be chosen.
     """
@@ -63,6 +65,15 @@ class BookForm(forms.Form):
     units = forms.IntegerField(min_value=1, max_value=100_000)
     method = forms.ChoiceField()
     note = forms.CharField(required=False, max_length=LONGEST_NOTE)
+    times = forms.IntegerField(required=False, min_value=1, max_value=MOST_TIMES)
+    every = forms.IntegerField(required=False, min_value=1, max_value=MOST_WEEKS)
+    dates = forms.ChoiceField(
+        required=False,
+        choices=[
+            (EVERYTHING, gettext_lazy("all of them, or nothing")),
+            (WHAT_IS_FREE, gettext_lazy("those that are free")),
+        ],
+    )
     anyway = forms.BooleanField(required=False)
     reason = forms.CharField(required=False, max_length=LONGEST_REASON)
 
