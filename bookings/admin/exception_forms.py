@@ -18,10 +18,12 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from bookings.admin import schedule_preview, two_steps
 from bookings.admin.base import LONGEST_REASON
 from bookings.admin.inputs import clock_input, day_input
 from bookings.admin.schedule_forms import NUMBERS, OpeningForm
 from bookings.models import Organization, Resource, ScheduleException
+from bookings.services import moving
 from bookings.services.regenerating import Preview
 
 
@@ -182,3 +184,17 @@ class WithdrawForm(forms.Form):
     reason = forms.CharField(
         label=_("Why?"), max_length=LONGEST_REASON, widget=UnfoldAdminTextInputWidget
     )
+
+
+def shown(outcome: two_steps.Outcome, then: ThenForm) -> dict[str, Any]:
+    """The preview, and how many of its bookings would find room another day."""
+    if outcome.preview is None:
+        return {"preview": None}
+    found: dict[str, Any] = {"preview": schedule_preview.context(outcome.preview)}
+    days = then.cleaned_data.get("move_by_days") if then.is_bound else None
+    if outcome.preview.affected and days:
+        fit = moving.fitting(outcome.preview, days=days)
+        found["fit"] = len(fit)
+        found["other_prices"] = len(moving.what_is_said(fit))
+        found["fit_days"] = days
+    return found

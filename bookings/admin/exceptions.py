@@ -29,13 +29,13 @@ from bookings.admin.base import (
     organizations_where,
     person,
 )
-from bookings.admin.exception_forms import ExceptionForm, ThenForm, WithdrawForm
+from bookings.admin.exception_forms import ExceptionForm, ThenForm, WithdrawForm, shown
 from bookings.admin.holidays import HolidayPages
 from bookings.admin.schedule_forms import NUMBERS
 from bookings.admin.show import badge, lines, link_to, when
 from bookings.models import Booking, Resource, Role, ScheduleException
 from bookings.permissions import may, organizations_with
-from bookings.services import closings, moving
+from bookings.services import closings
 from bookings.services.regenerating import Applied, Preview
 
 ADD = "bookings.add_scheduleexception"
@@ -178,7 +178,7 @@ class ScheduleExceptionAdmin(HolidayPages, ScopedModelAdmin):
                 "form": form,
                 "then": then,
                 "outcome": outcome,
-                **_shown(outcome, then),
+                **shown(outcome, then),
                 "numbers": [form[name] for name in NUMBERS],
                 "back": reverse("admin:bookings_scheduleexception_changelist"),
             },
@@ -319,20 +319,6 @@ def _look(
         withdraw={one.pk for one in withdraw},
         now=now,
     )
-
-
-def _shown(outcome: two_steps.Outcome, then: ThenForm) -> dict[str, Any]:
-    """The preview, and how many of its bookings would find room another day."""
-    if outcome.preview is None:
-        return {"preview": None}
-    found: dict[str, Any] = {"preview": schedule_preview.context(outcome.preview)}
-    days = then.cleaned_data.get("move_by_days") if then.is_bound else None
-    if outcome.preview.affected and days:
-        fit = moving.fitting(outcome.preview, days=days)
-        found["fit"] = len(fit)
-        found["other_prices"] = len(moving.what_is_said(fit))
-        found["fit_days"] = days
-    return found
 
 
 def _counted(bookings: Sequence[Booking]) -> str:

@@ -1,7 +1,9 @@
 """Holidays out of a calendar file: read, looked at, then taken over (B1, F3).
 
 A holiday is known by the identifier it has in its file. What is there already is left alone; what
-has other days now is withdrawn and made anew. A file that is read twice adds nothing.
+has other days now is withdrawn and made anew. A file that is read twice adds nothing. Each line has a
+check-box: what staff withdrew, and what is not in the file any more, is left as it is unless
+somebody ticks it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 from django import forms
 from django.core import signing
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -29,14 +31,17 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from audit.admin.scope import staff_actor
 from audit.errors import DomainError
 from bookings import holidays
-from bookings.admin import schedule_preview, schedule_words, two_steps
+from bookings.admin import schedule_words, two_steps
 from bookings.admin.base import organizations_where
+from bookings.admin.exception_forms import ThenForm, shown
+from bookings.admin.show import when
 from bookings.models import Organization, ScheduleException
 from bookings.services import closings
 
 ADD = "bookings.add_scheduleexception"
 YEARS_AHEAD = timedelta(days=3 * 366)
 MOST_SHOWN = 50
+MOST_TICKED = 300  # a form has at most 1,000 fields
 SALT = "bookings.holidays"
 
 
@@ -46,35 +51,38 @@ class Comparison:
 
     new: list[holidays.Holiday] = field(default_factory=list)
     changed: list[tuple[ScheduleException, holidays.Holiday]] = field(default_factory=list)
+    #: Staff took them back, on these very days: they meant it.
+    withdrawn: list[tuple[ScheduleException, holidays.Holiday]] = field(default_factory=list)
+    #: They came out of a file, and this one, which reaches that far, does not have them.
+    gone: list[ScheduleException] = field(default_factory=list)
     known: int = 0
 
     @property
-    def to_add(self) -> list[holidays.Holiday]:
-        return [*self.new, *(holiday for _old, holiday in self.changed)]
-
-    @property
-    def to_withdraw(self) -> list[ScheduleException]:
-        return [old for old, _holiday in self.changed]
-
-    @property
     def is_empty(self) -> bool:
-        return not self.new and not self.changed
+        return not (self.new or self.changed or self.withdrawn or self.gone)
 
 
-def compare(organization: Organization, read: Sequence[holidays.Holiday]) -> Comparison:
-    """Which holidays are new, which have other days or another name, and how many are known."""
-    there = {
-        one.uid: one
-        for one in ScheduleException.objects.filter(
-            organization=organization,
-            uid__in=[holiday.uid for holiday in read],
-            withdrawn_at__isnull=True,
-        )
-    }
+def compare(
+    organization: Organization, read: Sequence[holidays.Holiday], *, today: date
+) -> Comparison:
+    """Which holidays are new, have other days or another name, were withdrawn, or are gone; and
+    how many are known."""
+    ours = ScheduleException.objects.filter(organization=organization).exclude(uid="")
+    rows = ours.filter(uid__in=[holiday.uid for holiday in read]).order_by("withdrawn_at")
+    there: dict[str, ScheduleException] = {}
+    taken_back: dict[tuple[str, date, date], ScheduleException] = {}
+    for one in rows:
+        if one.withdrawn_at is None:
+            there[one.uid] = one
+        else:
+            taken_back[one.uid, one.first_day, one.last_day] = one
     found = Comparison()
     for holiday in read:
         old = there.get(holiday.uid)
-        if old is None:
+        before = taken_back.get((holiday.uid, holiday.first_day, holiday.last_day))
+        if old is None and before is not None:
+            found.withdrawn.append((before, holiday))
+        elif old is None:
             found.new.append(holiday)
         elif (old.name, old.first_day, old.last_day) != (
             holiday.name,
@@ -84,7 +92,45 @@ def compare(organization: Organization, read: Sequence[holidays.Holiday]) -> Com
             found.changed.append((old, holiday))
         else:
             found.known += 1
+    if read:
+        last = max(holiday.last_day for holiday in read)
+        in_force = ours.filter(kind=ScheduleException.Kind.HOLIDAY, withdrawn_at__isnull=True)
+        within = in_force.filter(last_day__gte=today, first_day__lte=last, resource__isnull=True)
+        rest = within.exclude(uid__in=[holiday.uid for holiday in read])
+        found.gone = list(rest.order_by("first_day", "pk")[:MOST_TICKED])
     return found
+
+
+@dataclass
+class Chosen:
+    """What of it is ticked."""
+
+    to_add: list[holidays.Holiday]
+    to_withdraw: list[ScheduleException]
+    values: set[str]
+    rest: bool  # those that are too many to have a box each
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.to_add or self.to_withdraw)
+
+
+def choose(found: Comparison, sent: QueryDict | None) -> Chosen:
+    """What is ticked; at first what is new and what has changed, and nothing that undoes what
+    staff have said."""
+    usual = found.new + [holiday for _old, holiday in found.changed]
+    if sent is None:
+        values, rest = {holiday.uid for holiday in usual[:MOST_TICKED]}, True
+    else:
+        values = {*sent.getlist("take"), *sent.getlist("drop")}
+        rest = "rest" in sent
+    wanted = [h for h in usual[:MOST_TICKED] if h.uid in values]
+    wanted += usual[MOST_TICKED:] if rest else []
+    wanted += [holiday for _old, holiday in found.withdrawn if holiday.uid in values]
+    adding = {holiday.uid for holiday in wanted}
+    dropping = [old for old, holiday in found.changed if holiday.uid in adding]
+    dropping += [one for one in found.gone if str(one.pk) in values]
+    return Chosen(wanted, dropping, values, rest)
 
 
 class ImportForm(forms.Form):
@@ -157,15 +203,20 @@ class HolidayPages:
             organizations=organizations_where(request, ADD),
             today=timezone.localdate(),
         )
-        outcome, found = two_steps.Outcome(), Comparison()
+        then = ThenForm.of(request.POST if request.method == "POST" else None)
+        outcome, found, chosen = two_steps.Outcome(), Comparison(), choose(Comparison(), None)
         read: holidays.Read | None = None
         if form.is_valid():
             organization, read = form.cleaned_data["organization"], form.cleaned_data["read"]
-            found = compare(organization, read.holidays)
-            outcome = _take(request, organization, read, found, now=now)
+            found = compare(organization, read.holidays, today=form.today)
+            # The boxes of another file say nothing of this one.
+            ticked = "ticked" in request.POST and not request.FILES
+            chosen = choose(found, request.POST if ticked else None)
+            if then.is_valid():
+                outcome = _take(request, organization, chosen, then, now=now)
             two_steps.put_error(form, outcome)
         if outcome.done is not None:
-            self._say_taken(request, found, outcome.done)
+            self._say_taken(request, chosen, outcome.done)
             return HttpResponseRedirect(reverse("admin:bookings_scheduleexception_changelist"))
         site: Any = self.admin_site  # type: ignore[attr-defined]
         return TemplateResponse(
@@ -180,38 +231,35 @@ class HolidayPages:
                 "read": read,
                 "kept": _pack(read) if read else "",
                 "found": found,
-                "new": _lines(found.new[:MOST_SHOWN]),
-                "more": max(0, len(found.new) - MOST_SHOWN),
-                "changed": [
-                    (holiday.name, schedule_words.when(old), _days(holiday))
-                    for old, holiday in found.changed[:MOST_SHOWN]
-                ],
+                "chosen": chosen,
+                "then": then,
+                **_boxes(found, chosen),
                 "skipped": read.skipped[:MOST_SHOWN] if read else [],
                 "more_skipped": max(0, len(read.skipped) - MOST_SHOWN) if read else 0,
-                "preview": outcome.preview and schedule_preview.context(outcome.preview),
+                **shown(outcome, then),
                 "back": reverse("admin:bookings_scheduleexception_changelist"),
             },
         )
 
-    def _say_taken(self, request: HttpRequest, found: Comparison, done: Any) -> None:
-        count = len(found.new)
-        text = ngettext("%d holiday is new.", "%d holidays are new.", count) % count
-        if found.changed:
-            moved = len(found.changed)
-            text += " " + ngettext("%d has changed.", "%d have changed.", moved) % moved
+    def _say_taken(self, request: HttpRequest, chosen: Chosen, done: Any) -> None:
+        count = len(chosen.to_add)
+        text = ngettext("%d holiday is taken over.", "%d holidays are taken over.", count) % count
+        if chosen.to_withdraw:
+            gone = len(chosen.to_withdraw)
+            text += " " + ngettext("%d is withdrawn.", "%d are withdrawn.", gone) % gone
         self._tell(request, text, done)  # type: ignore[attr-defined]
 
 
 def _take(
     request: HttpRequest,
     organization: Organization,
-    read: holidays.Read,
-    found: Comparison,
+    chosen: Chosen,
+    then: ThenForm,
     *,
     now: datetime,
 ) -> two_steps.Outcome:
-    """Preview or apply; with nothing new there is nothing to look at."""
-    if found.is_empty:
+    """Preview or apply; with nothing ticked there is nothing to look at."""
+    if chosen.is_empty:
         return two_steps.Outcome()
     made = [
         ScheduleException(
@@ -222,14 +270,15 @@ def _take(
             last_day=holiday.last_day,
             uid=holiday.uid,
         )
-        for holiday in found.to_add
+        for holiday in chosen.to_add
     ]
-    withdraw = {one.pk for one in found.to_withdraw}
+    withdraw = {one.pk for one in chosen.to_withdraw}
+    said = then.cleaned_data
     return two_steps.take(
         request,
-        facts=(organization.pk, found.to_add, sorted(map(str, withdraw))),
+        facts=(organization.pk, chosen.to_add, sorted(map(str, withdraw))),
         look=lambda: closings.preview_exceptions(
-            resources=closings.resources_of(organization.pk, made),
+            resources=closings.resources_of(organization.pk, [*made, *chosen.to_withdraw]),
             exceptions=made,
             withdraw=withdraw,
             now=now,
@@ -238,19 +287,55 @@ def _take(
             organization_id=organization.pk,
             exceptions=made,
             withdraw=withdraw,
+            then=said["then"],
+            move_by_days=said["move_by_days"],
+            reason=said["reason"],
             seen=seen,
             actor=staff_actor(request),
             now=now,
         ),
+        missing=then.missing,
     )
+
+
+@dataclass(frozen=True)
+class Box:
+    """A line with a check-box."""
+
+    value: str
+    ticked: bool
+    name: str
+    days: str
+    before: str = ""
+
+
+def _boxes(found: Comparison, chosen: Chosen) -> dict[str, Any]:
+    """The lines of the page, each with its box; of very many new ones, one box for the rest."""
+
+    def box(holiday: holidays.Holiday, before: str = "") -> Box:
+        ticked = holiday.uid in chosen.values
+        return Box(holiday.uid, ticked, holiday.name, _days(holiday), before)
+
+    changed = max(0, MOST_TICKED - len(found.new))
+    return {
+        "new": [box(holiday) for holiday in found.new[:MOST_TICKED]],
+        "changed": [
+            box(holiday, f"{old.name}, {schedule_words.when(old)}")
+            for old, holiday in found.changed[:changed]
+        ],
+        "rest": max(0, len(found.new) + len(found.changed) - MOST_TICKED),
+        "withdrawn": [
+            box(holiday, when(old.withdrawn_at)) for old, holiday in found.withdrawn[:MOST_TICKED]
+        ],
+        "gone": [
+            Box(str(one.pk), str(one.pk) in chosen.values, one.name, schedule_words.when(one))
+            for one in found.gone
+        ],
+    }
 
 
 def _days(holiday: holidays.Holiday) -> str:
     return schedule_words.span(holiday.first_day, holiday.last_day)
-
-
-def _lines(found: Sequence[holidays.Holiday]) -> list[tuple[str, str]]:
-    return [(holiday.name, _days(holiday)) for holiday in found]
 
 
 # A browser does not send a file twice: the page keeps what was read, signed.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zoneinfo
-from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,7 +23,6 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from audit.admin.scope import staff_actor
-from audit.errors import DomainError
 from bookings.admin import schedule_preview, two_steps
 from bookings.admin.base import (
     AuditedForm,
@@ -33,15 +31,14 @@ from bookings.admin.base import (
     organizations_where,
 )
 from bookings.admin.composition import CompositionPages, made_of
+from bookings.admin.resource_preview import ShownBeforeSaved
 from bookings.admin.schedules import SchedulePages, schedule_of
 from bookings.admin.show import bar, link, slot_badge, slot_time
 from bookings.models import Resource, Schedule, Slot, User
-from bookings.services import regenerating, schedules
+from bookings.services import schedules
 
 MOST = 12
 CHANGE = "bookings.change_resource"
-# What the slots of a schedule follow: if one of these changes, they are made anew.
-FOLLOWED = {"mode", "horizon_days", "observes_holidays", "is_active"}
 
 
 class ZoneForm(forms.Form):
@@ -78,7 +75,7 @@ class ResourceForm(AuditedForm):
 
 
 @admin.register(Resource)
-class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
+class ResourceAdmin(ShownBeforeSaved, SchedulePages, CompositionPages, ScopedModelAdmin):
     form = ResourceForm
     provider_path = "provider"
     list_display = (
@@ -172,26 +169,6 @@ class ResourceAdmin(SchedulePages, CompositionPages, ScopedModelAdmin):
         if "zone_link" not in self.get_readonly_fields(request, obj):
             return found
         return [(title, _with_zone_link(options)) for title, options in found]
-
-    def save_model(self, request: HttpRequest, obj: Resource, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if change and FOLLOWED & set(form.changed_data):
-            # Afterwards: it takes the planning lock, which comes before the lock on the row.
-            transaction.on_commit(partial(self._follow, request, obj))
-
-    def _follow(self, request: HttpRequest, resource: Resource) -> None:
-        """Let the slots follow rules that are not part of the schedule."""
-        if not resource.is_active or not Schedule.objects.filter(resource=resource).exists():
-            return
-        try:
-            done = regenerating.regenerate(
-                resource_id=resource.pk, actor=staff_actor(request), now=timezone.now()
-            )
-        except DomainError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-        else:
-            counts = schedule_preview.done(done.counts())
-            self.message_user(request, counts, messages.SUCCESS)
 
     @action(
         description=_("Schedule"),

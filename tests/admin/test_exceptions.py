@@ -526,7 +526,7 @@ def test_holidays_are_taken_over_once(venue, court):
     client = as_role(venue, "manager")
 
     done = take_over(client, calendar(*file))
-    assert "2 holidays are new." in text(done)
+    assert "2 holidays are taken over." in text(done)
     assert sorted(mine(venue).values_list("uid", "kind")) == [("a", "holiday"), ("b", "holiday")]
     assert on(court, in_days(5)) == []
 
@@ -552,6 +552,73 @@ def test_a_holiday_on_another_day_is_withdrawn_and_made_anew(venue, court):
     assert len(on(court, in_days(5))) == 3
     assert on(court, in_days(8)) == []
     assert_consistent()
+
+
+def test_only_what_is_ticked_is_taken_over_and_bookings_on_it_move(venue, court):
+    booking = book(venue, on(court, in_days(5))[0], "Anna Affected")
+    client = as_role(venue, "manager")
+    file = calendar(("a", "New Year", in_days(5)), ("b", "Labour Day", in_days(6)))
+    looked = client.post(reverse(IMPORT), {"step": "preview", "file": file})
+    assert "Anna Affected" in text(looked)
+    sent = {"kept": looked.context["kept"], "ticked": "yes", "take": ["a"], "then": "move"}
+    sent |= {"move_by_days": "3", "reason": "New Year"}
+
+    looked = client.post(reverse(IMPORT), {**sent, "step": "preview"})
+    assert "1 of 1 find room 3 days later" in text(looked)
+    seen = looked.context["outcome"].seen
+    changed = client.post(reverse(IMPORT), {**sent, "take": ["b"], "step": "apply", "seen": seen})
+    assert "You changed the form since you looked" in text(changed)
+    assert not mine(venue).exists()
+    done = client.post(reverse(IMPORT), {**sent, "step": "apply", "seen": seen}, follow=True)
+
+    assert "1 holiday is taken over." in text(done)
+    assert [one.uid for one in mine(venue)] == ["a"]
+    booking.refresh_from_db()
+    assert booking.slot.starts_at.astimezone(BERLIN).date() == in_days(8)
+    assert_consistent()
+
+
+def test_what_staff_withdrew_is_not_taken_over_again_unless_it_is_ticked(venue, court):
+    client = as_role(venue, "manager")
+    file = ("a", "New Year", in_days(5)), ("b", "Labour Day", in_days(6))
+    take_over(client, calendar(*file))
+    closings.withdraw_exceptions(
+        organization_id=venue.organization.pk,
+        exception_ids=[mine(venue).get(uid="a").pk],
+        actor=MIA,
+        now=timezone.now(),
+    )
+
+    again = client.post(reverse(IMPORT), {"step": "preview", "file": calendar(*file)})
+
+    assert [(b.value, b.ticked) for b in again.context["withdrawn"]] == [("a", False)]
+    assert "Withdrawn by the staff" in text(again)
+    assert again.context["preview"] is None
+    sent = {"kept": again.context["kept"], "ticked": "yes", "take": ["a"]}
+    looked = client.post(reverse(IMPORT), {**sent, "step": "preview"})
+    seen = looked.context["outcome"].seen
+    client.post(reverse(IMPORT), {**sent, "step": "apply", "seen": seen})
+    assert mine(venue).filter(uid="a", withdrawn_at__isnull=True).count() == 1
+
+
+def test_what_left_the_file_is_offered_to_be_withdrawn_and_stays_if_it_is_not(venue, court):
+    client = as_role(venue, "manager")
+    old, new = ("a", "Old Day", in_days(5)), ("b", "Labour Day", in_days(6))
+    take_over(client, calendar(old, new))
+
+    shown = client.post(reverse(IMPORT), {"step": "preview", "file": calendar(new)})
+
+    (gone,) = shown.context["gone"]
+    assert (gone.name, gone.ticked, shown.context["preview"]) == ("Old Day", False, None)
+    sent = {"kept": shown.context["kept"], "ticked": "yes", "drop": [gone.value]}
+    looked = client.post(reverse(IMPORT), {**sent, "step": "preview"})
+    assert ("new", 3) in [(k.name, k.count) for k in looked.context["preview"]["kinds"]]
+    assert mine(venue).filter(withdrawn_at__isnull=True).count() == 2
+    seen = looked.context["outcome"].seen
+    client.post(reverse(IMPORT), {**sent, "step": "apply", "seen": seen})
+
+    assert [e.uid for e in mine(venue).filter(withdrawn_at__isnull=True)] == ["b"]
+    assert len(on(court, in_days(5))) == 3
 
 
 def test_two_organisations_can_have_the_same_holidays(venue, foreign, court):

@@ -30,12 +30,13 @@ from bookings.models import (
     Resource,
     ResourcePart,
     Schedule,
+    ScheduleException,
     ScheduleRule,
     Slot,
 )
 from bookings.planning import Planned
 from bookings.regeneration import Plan
-from bookings.services import regenerating, schedule_sweeps, schedules
+from bookings.services import closings, regenerating, schedule_sweeps, schedules
 from bookings.services import resources as composition
 from bookings.services import slots as slot_services
 from tests import factories as f
@@ -908,18 +909,97 @@ def test_booking_rules_are_kept(venue, court):
     assert court.needs_approval
 
 
-def test_slots_follow_a_longer_horizon_at_once(venue, court, slots):
+def test_slots_follow_a_longer_horizon_once_it_was_looked_at(venue, court, slots):
     user = staff(venue, "manager")
+    client = signed_in(user)
+    sent = resource_form(court, horizon_days=20)
 
-    done = signed_in(user).post(
-        page("change", court), resource_form(court, horizon_days=20), follow=True
-    )
+    looked = client.post(page("change", court), sent)
+    assert next((k.name, k.count) for k in looked.context["preview"]["kinds"]) == ("new", 48)
+    assert Slot.objects.filter(resource=court).count() == len(slots)
+    sent |= {"step": "apply", "seen": looked.context["seen"]}
+    done = client.post(page("change", court), sent, follow=True)
 
     made = Slot.objects.filter(resource=court).count()
     assert made == len(slots) + 6 * 8
     assert "Slots: 48 new." in text(done)
     newest = Slot.objects.filter(resource=court).latest("starts_at")
     assert trail_of(Slot)._default_manager.get(id=newest.pk).actor_id == user.pk
+
+
+@pytest.fixture
+def holiday(court: Resource, slots: list[Slot]) -> Booking:
+    """A court that is open on holidays, and a booking on one."""
+    court.observes_holidays = False
+    court.save()
+    day = today() + timedelta(days=3)
+    made = ScheduleException(kind="holiday", name="May Day", first_day=day, last_day=day)
+    closings.add_exceptions(
+        organization_id=court.organization_id, exceptions=[made], actor=MIA, now=timezone.now()
+    )
+    found = Slot.objects.filter(resource=court).select_related("resource__organization")
+    slot = next(
+        s for s in found.order_by("starts_at") if s.starts_at.astimezone(BERLIN).date() == day
+    )
+    customer = f.CustomerFactory(organization=court.organization, name="Anna Affected")
+    order = f.check_out(customer, slot, method="pay_on_arrival")
+    booking: Booking = Booking.objects.get(cart_item__transaction=order)
+    return booking
+
+
+def test_whom_closing_on_holidays_concerns_is_shown_before_it_is_saved(venue, court, holiday):
+    client = as_role(venue, "manager")
+    sent = resource_form(court, observes_holidays="on", description="Typed <b>")
+
+    looked = client.post(page("change", court), sent)
+
+    words = text(looked)
+    assert ("Anna Affected" in words, holiday.reference in words) == (True, True)
+    assert 'name="description" value="Typed &lt;b&gt;"' in words
+    court.refresh_from_db()
+    holiday.slot.refresh_from_db()
+    assert (court.observes_holidays, court.description, holiday.slot.status) == (False, "", "open")
+
+    back = client.post(page("change", court), sent | {"step": "edit"})
+    assert back.context["adminform"].form["description"].value() == "Typed <b>"
+    assert not back.context["errors"]
+
+    sent |= {"step": "apply", "seen": looked.context["seen"]}
+    assert client.post(page("change", court), sent).status_code == 302
+    court.refresh_from_db()
+    holiday.slot.refresh_from_db()
+    assert (court.observes_holidays, court.description) == (True, "Typed <b>")
+    assert holiday.slot.status == "legacy"
+    assert_consistent()
+
+
+def test_who_books_between_the_look_and_the_save_is_shown(venue, court, holiday):
+    client = as_role(venue, "manager")
+    sent = resource_form(court, observes_holidays="on")
+    seen = client.post(page("change", court), sent).context["seen"]
+    same_day = Slot.objects.filter(resource=court, starts_at__gt=holiday.slot.starts_at)
+    book(venue, same_day.earliest("starts_at"), "Came Meanwhile")
+
+    held = client.post(page("change", court), sent | {"step": "apply", "seen": seen})
+
+    assert held.status_code == 409
+    assert "Came Meanwhile" in text(held)
+    court.refresh_from_db()
+    assert not court.observes_holidays
+
+
+def test_whoever_is_booked_is_shown_before_a_resource_is_taken_out(venue, court, holiday):
+    client = as_role(venue, "manager")
+    sent = resource_form(court, is_active=[], observes_holidays=[])
+
+    looked = client.post(page("change", court), sent)
+    assert "Anna Affected" in text(looked)
+    court.refresh_from_db()
+    assert court.is_active
+
+    client.post(page("change", court), sent | {"step": "apply", "seen": looked.context["seen"]})
+    court.refresh_from_db()
+    assert not court.is_active
 
 
 def test_the_longest_booking_is_not_shorter_than_the_shortest(venue, hall):

@@ -40,13 +40,15 @@ def url(obj: object, page: str) -> str:
 
 @pytest.fixture
 def venue(venue):
-    assert venue.refund and venue.series
+    assert venue.refund
+    assert venue.series
     return venue
 
 
 @pytest.fixture
 def foreign(foreign):
-    assert foreign.refund and foreign.series
+    assert foreign.refund
+    assert foreign.series
     return foreign
 
 
