@@ -54,7 +54,7 @@ OUTCOMES = {
     Outcome.BOOKED: (_("booked"), "success"),
     Outcome.FULL: (_("full"), "warning"),
     Outcome.TAKEN: (_("taken by another booking"), "warning"),
-    Outcome.CLOSED: (_("closed: nothing is offered then"), "default"),
+    Outcome.CLOSED: (_("not offered"), "default"),
     Outcome.TOO_SOON: (_("too soon, by the rules"), "warning"),
     Outcome.TOO_FAR_AHEAD: (_("too far ahead, by the rules"), "warning"),
 }

@@ -60,7 +60,7 @@ def test_the_dates_are_shown_before_anything_is_booked(venue, weeks):
         "free",
         "full",
         "free",
-        "closed: nothing is offered then",
+        "not offered",
     ]
     assert not Booking.objects.filter(series__isnull=False).exists()
 
@@ -76,7 +76,7 @@ def test_what_is_free_is_booked_and_the_page_says_what_became_of_each_date(venue
     words = text(page)
     assert "2 of 4 dates are booked. Booked for Ours Customer and confirmed" in words
     assert "2 of 4 dates were booked" in words
-    for said in ("confirmed", "full", "closed: nothing is offered then"):
+    for said in ("confirmed", "full", "not offered"):
         assert said in words
     assert_consistent()
 
