@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -94,9 +95,9 @@ TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defin
 
 
 @pytest.fixture(autouse=True)
-def _private_files(tmp_path: Path) -> Iterator[None]:
-    """Proofs of each test lie in a folder of its own."""
+def _private_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Proofs of each test lie in a folder of its own, made when the first one is stored."""
     from tests.faults import proofs_in
 
-    with proofs_in(tmp_path / "proofs"):
+    with proofs_in(tmp_path_factory.getbasetemp() / f"proofs-{uuid4().hex}"):
         yield
