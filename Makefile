@@ -5,6 +5,10 @@
 .DELETE_ON_ERROR:
 .PHONY: help demo test bench lint messages lock lock-check fmt clean
 
+# Images for containers often set this, and then each of the many processes that the tests and the
+# demo start would compile Django and all the rest anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
