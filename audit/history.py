@@ -10,6 +10,7 @@ managers, ``as_of``, differences) works unchanged. Why: docs/decisions/0002.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import pgtrigger
@@ -142,6 +143,11 @@ class WriteTrail(pgtrigger.Trigger):
 
 def trail_of(model: type[models.Model]) -> type[Any]:
     """The historical model of a tracked model."""
+    return _trail_of(model)
+
+
+@cache  # simple_history makes a new class of managers each time it is asked
+def _trail_of(model: type[models.Model]) -> type[Any]:
     manager = getattr(model, model._meta.simple_history_manager_attribute)  # type: ignore[attr-defined]
     return manager.model  # type: ignore[no-any-return]
 
