@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from config.embedded import Servers
@@ -21,6 +22,10 @@ from config.embedded import Servers
 ROOT = Path(__file__).resolve().parent.parent
 BASE = (ROOT / os.environ.get("HOLDFAST_TEST_DATA", "var/test")).resolve()
 _servers: Servers | None = None
+
+# Nothing is to depend on how fast the machine is while others use it.
+settings.register_profile("holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("holdfast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
