@@ -8,15 +8,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from audit.errors import DomainError
 from audit.languages import our_reason
 from bookings import locks, signals, transitions
-from bookings.errors import ResourceTaken, SlotFull, SlotGone
+from bookings.errors import LineFirst, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Slot
 
-COUNTERS = ("taken_bookings", "taken_units")
+TAKEN = ("taken_bookings", "taken_units", "picked")
 
 
 def check_bookable(slot: Slot, *, now: datetime, walk_in: bool = False) -> None:
@@ -39,42 +40,61 @@ def is_bookable(slot: Slot, *, now: datetime) -> bool:
     return True
 
 
-def make_room(slots: Sequence[Slot], *, now: datetime) -> None:
-    """Expire the overdue holds of locked slots and read the counters again."""
+def make_room(slots: Sequence[Slot], *, now: datetime) -> bool:
+    """Expire the overdue holds of locked slots and read the counters again; whether there were any."""
     overdue = locks.overdue_holds([s.pk for s in slots], now=now)
     if not overdue:
-        return
+        return False
     transitions.expire(overdue, now=now, reason=our_reason("The hold ran out."))
-    read_counters(slots)
+    read_taken(slots)
+    return True
 
 
-def read_counters(slots: Sequence[Slot]) -> None:
-    """Read again what is taken in locked slots."""
-    counted = Slot.objects.filter(pk__in=[s.pk for s in slots]).order_by()
-    counters = {pk: taken for pk, *taken in counted.values_list("pk", *COUNTERS)}
+def read_taken(slots: Sequence[Slot]) -> None:
+    """Read again what is taken in locked slots, and by it."""
+    rows = Slot.objects.filter(pk__in=[s.pk for s in slots]).order_by()
+    found = {pk: taken for pk, *taken in rows.values_list("pk", *TAKEN)}
     for slot in slots:
-        slot.taken_bookings, slot.taken_units = counters[slot.pk]
+        slot.taken_bookings, slot.taken_units, slot.picked = found[slot.pk]
 
 
-def serve_lines(slots: Sequence[Slot], *, now: datetime) -> None:
+def serve_lines(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
     """Let those who wait in line for locked slots be served before somebody from outside.
 
     Nothing where nobody waits. Where the line was served as soon as seats came free, as it
     always should be, what is left fits nobody in it.
+
+    Returns:
+        The slots of which that cannot be said, as somebody holds what is needed to say it: nobody
+        from outside gets seats in them now.
     """
     waited_for = [s for s in slots if s.has_line]
     if not waited_for:
-        return
+        return set()
     make_room(waited_for, now=now)
-    if free := [s for s in waited_for if s.has_room(s.least_in_line)]:
-        signals.seats_released.send(Slot, slot_ids=sorted(s.pk for s in free), now=now)
-        read_counters(free)
+    free = [s for s in waited_for if s.has_room(s.least_in_line)]
+    if not free:
+        return set()
+    undecided = _serve({s.pk for s in free}, now=now)
+    read_taken(free)
+    return undecided & {s.pk for s in free}
+
+
+def _serve(slot_ids: Iterable[uuid.UUID], *, now: datetime, only: bool = False) -> set[uuid.UUID]:
+    """Ask for the lines of slots to be served; those that cannot be, now."""
+    undecided: set[uuid.UUID] = set()
+    answers: list[tuple[Any, Any]] = signals.seats_released.send(
+        Slot, slot_ids=sorted(slot_ids), now=now, only=only
+    )
+    return undecided.union(*(found or () for _receiver, found in answers))
 
 
 def check_room(slot: Slot, units: int, *, now: datetime) -> None:
-    """Make room in a locked slot for one more booking, or raise SlotFull."""
-    serve_lines([slot], now=now)
+    """Make room in a locked slot for one more booking, or raise SlotFull or LineFirst."""
+    undecided = serve_lines([slot], now=now)
     check_seats(slot, units, now=now)
+    if undecided:
+        raise LineFirst
 
 
 def check_seats(slot: Slot, units: int, *, now: datetime) -> None:
@@ -85,12 +105,24 @@ def check_seats(slot: Slot, units: int, *, now: datetime) -> None:
         raise full_error(slot, units, waitlist=bool(open_lines([slot], now=now)))
 
 
-def keep_in_line(old: Slot, slot: Slot) -> None:
-    """Note of a locked slot that whoever moves in may have been offered the old seats in line:
-    what becomes of the booking still concerns the entry."""
-    if old.concerns_line and not slot.waited_for:
-        Slot.objects.filter(pk=slot.pk).update(waited_for=True)
-        slot.waited_for = True
+def check_left(slot: Slot, units: int) -> None:
+    """Raise SlotFull if a line that was served while the slot claimed what it takes got the seats."""
+    if not slot.has_room(units):
+        raise full_error(slot, units, waitlist=True)
+
+
+def keep_in_line(moves: Iterable[tuple[Slot, Slot]]) -> None:
+    """Note of locked slots that whoever moves in may have been offered the old seats in line: what
+    becomes of the booking still concerns the entry.
+
+    Args:
+        moves: old slot and new one of each.
+    """
+    new = [slot for old, slot in moves if old.concerns_line and not slot.waited_for]
+    if new:
+        Slot.objects.filter(pk__in={s.pk for s in new}).update(waited_for=True)
+        for slot in new:
+            slot.waited_for = True
 
 
 def takes_line(slot: Slot) -> bool:
@@ -129,32 +161,152 @@ def full_error(slot: Slot, units: int, *, waitlist: bool) -> SlotFull:
     )
 
 
-def claim(slot: Slot, *, now: datetime, leaving: Slot | None = None) -> None:
+def claim(
+    slot: Slot, *, now: datetime, leaving: Slot | None = None, out_of_turn: bool = False
+) -> None:
     """Get what a locked slot's people take for themselves alone, before the first of them.
 
-    Overdue holds in slots that take the same are expired on the spot. Out of each pool one is
-    picked. What is picked is on the slot until its next first people.
+    Overdue holds in slots that take the same are expired on the spot. Whoever waits in line for
+    one of those slots is served before. Out of each pool one is picked. What is picked is on the
+    slot until its next first people.
 
     Args:
         leaving: the locked slot that whoever comes leaves in the same transaction.
+        out_of_turn: the staff say so, whoever waits elsewhere.
 
     Raises:
         ResourceTaken: the resource, a part of it or all of a pool is taken at that time.
+        LineFirst: somebody waits for it elsewhere, and cannot be served at this moment.
     """
-    if not slot.takes_exclusively or slot.taken_bookings:
-        return
-    ignored = {leaving.pk} if leaving is not None and leaving.taken_bookings == 1 else set()
-    pools = locks.pool_members(slot.pools) if slot.pools else {}
-    numbers = {*slot.numbers, *(n for members in pools.values() for n in members)}
-    locks.take_in_turn(numbers)
-    taken = _taken(slot, numbers, ignored)
-    if taken:
-        make_room(locks.rivals(set().union(*taken.values())), now=now)
-        taken = _taken(slot, numbers, ignored)
-    picked = _choose(slot, pools, taken)
-    if picked != slot.picked:
-        Slot.objects.filter(pk=slot.pk).update(picked=picked)
-        slot.picked = picked
+    claims = Claims([slot], now=now, leaving=leaving, after_lines=not out_of_turn)
+    claims.take(slot)
+    claims.write([slot])
+
+
+def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, DomainError]:
+    """Do for each of these locked slots what :func:`claim` does for one, in their order.
+
+    Returns:
+        By the primary key of a slot that gets nothing, what ``claim`` would have raised. One
+        whose time is taken by a slot before it in the list is among them.
+    """
+    claims = Claims(slots, now=now, after_lines=True)
+    refused: dict[uuid.UUID, DomainError] = {}
+    for slot in slots:
+        try:
+            claims.take(slot)
+        except (ResourceTaken, LineFirst) as error:
+            refused[slot.pk] = error
+    claims.write([s for s in slots if s.pk not in refused])
+    return refused
+
+
+class Claims:
+    """What locked slots would take for themselves alone, looked at once for all of them.
+
+    It is given away in Python, one slot after the other; a slot whose time an earlier one takes
+    gets nothing. :meth:`write` makes it so.
+
+    Args:
+        slots: of one organisation, if lines come first.
+        leaving: see :func:`claim`.
+        after_lines: whether those who wait in line for slots that take the same are served before.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        *,
+        now: datetime,
+        leaving: Slot | None = None,
+        after_lines: bool = False,
+    ) -> None:
+        self._taken: Mapping[uuid.UUID, locks.Occupied] = {}
+        self._pools: Mapping[uuid.UUID, Sequence[int]] = {}
+        self._undecided: set[uuid.UUID] = set()
+        self._empty = {s.pk: s for s in slots if s.takes_exclusively and not s.taken_bookings}
+        self.start_anew()
+        if not self._empty:
+            return
+        left = leaving is not None and leaving.taken_bookings == 1
+        self._ignored = {leaving.pk} if leaving is not None and left else set()
+        self._look(now=now, after_lines=after_lines)
+
+    def start_anew(self) -> None:
+        """Nothing is given away yet."""
+        self._picked: dict[uuid.UUID, list[int]] = {}
+        self._before: list[tuple[Slot, list[int]]] = []
+
+    def _look(self, *, now: datetime, after_lines: bool) -> None:
+        empty = list(self._empty.values())
+        wanted = {pool for slot in empty for pool in slot.pools}
+        self._pools = locks.pool_members(wanted) if wanted else {}
+        numbers = {n for slot in empty for n in slot.numbers}
+        numbers |= {n for members in self._pools.values() for n in members}
+        beside = locks.take_in_turn(numbers, beside=empty if after_lines else (), now=now)
+        self._read(numbers)
+        # Not those of the list itself: what we know of their counters would no longer be true.
+        rivals = {r for found in self._taken.values() for some in found.values() for r in some}
+        rivals -= {s.pk for s in empty} | self._ignored
+        changed = False
+        if rivals and (freed := locks.rivals(rivals)):
+            changed = make_room(freed, now=now)
+            self._read(numbers)
+        lines = {pk for s in empty if self.could(s) for pk in beside.get(s.pk, ())}
+        if lines:
+            undecided = _serve(lines, now=now, only=True)
+            self._undecided = {pk for pk, others in beside.items() if others & undecided}
+            changed = True
+            self._read(numbers)
+        if changed:  # the line of one of these themselves may have been served
+            read_taken(empty)
+            self._empty = {s.pk: s for s in empty if not s.taken_bookings}
+
+    def _read(self, numbers: Iterable[int]) -> None:
+        found = locks.occupied(list(self._empty.values()), numbers)
+        self._taken = {
+            pk: {n: left for n, rivals in some.items() if (left := rivals - self._ignored)}
+            for pk, some in found.items()
+        }
+
+    def could(self, slot: Slot) -> bool:
+        """Whether a slot would get what it takes, looked at by itself."""
+        try:
+            if slot.pk in self._empty:
+                self._choose(slot, ())
+        except ResourceTaken:
+            return False
+        return True
+
+    def take(self, slot: Slot) -> None:
+        """Give a slot what it takes, besides those that were given something before.
+
+        Raises:
+            ResourceTaken, LineFirst: see :func:`claim`.
+        """
+        if slot.pk not in self._empty:
+            return
+        given = {n for other, its in self._before if _meet(slot, other) for n in its}
+        picked = self._choose(slot, given)
+        if slot.pk in self._undecided:
+            raise LineFirst
+        self._before.append((slot, slot.numbers + picked))
+        self._picked[slot.pk] = picked
+
+    def _choose(self, slot: Slot, given: Collection[int]) -> list[int]:
+        return _choose(slot, self._pools, {*self._taken.get(slot.pk, ()), *given})
+
+    def write(self, slots: Sequence[Slot]) -> None:
+        """Note what was picked on those of these slots to which something was given."""
+        picks: dict[tuple[int, ...], list[Slot]] = defaultdict(list)
+        for slot in slots:
+            picked = self._picked.get(slot.pk, slot.picked)
+            if picked != slot.picked:
+                picks[tuple(picked)].append(slot)
+        for numbers, chosen in picks.items():
+            Slot.objects.filter(pk__in=[s.pk for s in chosen]).update(picked=list(numbers))
+            for slot in chosen:
+                slot.picked = list(numbers)
 
 
 def _choose(
@@ -169,49 +321,6 @@ def _choose(
     if picked is None:
         raise ResourceTaken(f"Nothing that {slot.resource.name} needs is free at that time.")
     return picked
-
-
-def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, DomainError]:
-    """Do for each of these locked slots what :func:`claim` does for one, in their order.
-
-    Returns:
-        By the primary key of a slot that gets nothing, what ``claim`` would have raised. One
-        whose time is taken by a slot before it in the list is among them.
-    """
-    empty = [s for s in slots if s.takes_exclusively and not s.taken_bookings]
-    if not empty:
-        return {}
-    wanted = {pool for slot in empty for pool in slot.pools}
-    pools = locks.pool_members(wanted) if wanted else {}
-    numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
-    locks.take_in_turn(numbers)
-    taken = locks.occupied(empty, numbers)
-    # Not those of the list itself: what we know of their counters would no longer be true.
-    listed = {s.pk for s in slots}
-    rivals = {r for found in taken.values() for some in found.values() for r in some} - listed
-    if rivals and (freed := locks.rivals(rivals)):
-        make_room(freed, now=now)
-        taken = locks.occupied(empty, numbers)
-    refused: dict[uuid.UUID, DomainError] = {}
-    before: list[tuple[Slot, list[int]]] = []
-    picks: dict[tuple[int, ...], list[Slot]] = defaultdict(list)
-    for slot in empty:
-        at_its_time = set(taken[slot.pk]) | {
-            number for other, its in before if _meet(slot, other) for number in its
-        }
-        try:
-            picked = _choose(slot, pools, at_its_time)
-        except ResourceTaken as error:
-            refused[slot.pk] = error
-            continue
-        before.append((slot, slot.numbers + picked))
-        if picked != slot.picked:
-            picks[tuple(picked)].append(slot)
-    for picked_numbers, chosen in picks.items():
-        Slot.objects.filter(pk__in=[s.pk for s in chosen]).update(picked=list(picked_numbers))
-        for slot in chosen:
-            slot.picked = list(picked_numbers)
-    return refused
 
 
 def could_claim(slots: Sequence[Slot]) -> list[Slot]:
@@ -235,11 +344,6 @@ def could_claim(slots: Sequence[Slot]) -> list[Slot]:
 
 def _meet(slot: Slot, other: Slot) -> bool:
     return slot.busy_from < other.busy_until and other.busy_from < slot.busy_until
-
-
-def _taken(slot: Slot, numbers: Iterable[int], ignored: set[uuid.UUID]) -> locks.Occupied:
-    found = locks.occupied([slot], numbers)[slot.pk]
-    return {number: left for number, rivals in found.items() if (left := rivals - ignored)}
 
 
 def pick(

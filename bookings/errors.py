@@ -16,6 +16,12 @@ class SlotFull(DomainError):
         super().__init__(detail, waitlist=waitlist, **extra)
 
 
+class LineFirst(DomainError):
+    """These seats go to those who wait in line first; try again in a minute."""
+
+    code = "line_first"
+
+
 class SlotGone(DomainError):
     """This slot can no longer be booked."""
 

@@ -14,7 +14,7 @@ from audit.errors import DomainError
 from audit.languages import our_reason
 from audit.sql import insert, insert_rows, update_rows
 from bookings import claiming, notices, signals, transitions, walk_ins
-from bookings.errors import SlotGone
+from bookings.errors import LineFirst, SlotGone
 from bookings.lifecycle import BOOKING, BookingStatus, SlotStatus
 from bookings.models import Booking, Customer, Series, Slot
 
@@ -43,11 +43,13 @@ def hold(
     Raises:
         SlotGone: closed, legacy, or started (for walk-ins: over).
         SlotFull: not enough seats, even so.
+        LineFirst: who waits in line for them cannot be served at this moment.
         ResourceTaken: the resource, or something it needs, is taken at that time.
     """
     claiming.check_bookable(slot, now=now, walk_in=walk_in)
     claiming.check_room(slot, units, now=now)
     claiming.claim(slot, now=now)
+    claiming.check_left(slot, units)
     booking = Booking(
         organization_id=slot.organization_id,
         slot=slot,
@@ -123,14 +125,18 @@ def hold_many(
             claiming.check_bookable(slot, now=now)
         except SlotGone as error:
             refused[slot.pk] = error
-    claiming.serve_lines([s for s in slots if s.pk not in refused], now=now)
+    undecided = claiming.serve_lines([s for s in slots if s.pk not in refused], now=now)
     full = [s for s in slots if s.pk not in refused and not s.has_room(units)]
     if full:
         claiming.make_room(full, now=now)
     full = [s for s in full if not s.has_room(units)]
     lines = claiming.open_lines(full, now=now)
     refused |= {s.pk: claiming.full_error(s, units, waitlist=s.pk in lines) for s in full}
-    refused |= claiming.claim_many([s for s in slots if s.pk not in refused], now=now)
+    refused |= {pk: LineFirst() for pk in undecided - refused.keys()}
+    left = [s for s in slots if s.pk not in refused]
+    refused |= claiming.claim_many(left, now=now)
+    full = [s for s in left if s.pk not in refused and not s.has_room(units)]
+    refused |= {s.pk: claiming.full_error(s, units, waitlist=True) for s in full}
     bookings = [
         Booking(
             organization_id=slot.organization_id,
@@ -160,13 +166,14 @@ def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True, **sa
         said: what else the message to the customer says.
 
     Raises:
-        SlotGone, SlotFull, ResourceTaken: see :func:`hold`. Nothing is changed.
+        SlotGone, SlotFull, LineFirst, ResourceTaken: see :func:`hold`. Nothing is changed.
     """
     old = booking.slot
     claiming.check_bookable(slot, now=now)
     claiming.check_room(slot, booking.units, now=now)
     claiming.claim(slot, now=now, leaving=old)
-    claiming.keep_in_line(old, slot)
+    claiming.check_left(slot, booking.units)
+    claiming.keep_in_line([(old, slot)])
     Booking.objects.filter(pk=booking.pk).update(slot=slot)
     old.refresh_from_db(fields=["taken_bookings", "taken_units"])
     slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
@@ -193,9 +200,9 @@ def move_many(
     """
     slots = list({slot.pk: slot for _, slot in pairs}.values())
     open_ones = [s for s in slots if claiming.is_bookable(s, now=now)]
-    claiming.serve_lines(open_ones, now=now)
+    undecided = claiming.serve_lines(open_ones, now=now)
     claiming.make_room(open_ones, now=now)
-    first_of = [s for s in open_ones if s.has_room(1)]
+    first_of = [s for s in open_ones if s.has_room(1) and s.pk not in undecided]
     refused = claiming.claim_many(first_of, now=now)
     free = {s.pk for s in first_of} - set(refused)
     moved: list[tuple[Booking, Slot]] = []
@@ -207,6 +214,7 @@ def move_many(
     if not moved:
         return []
     old = {booking.pk: booking.slot for booking, _ in moved}
+    claiming.keep_in_line((booking.slot, slot) for booking, slot in moved)
     update_rows(Booking, ["slot"], [[booking.pk, slot.pk] for booking, slot in moved])
     for booking, slot in moved:
         booking.slot = slot
@@ -252,10 +260,12 @@ def reinstate(
         except SlotGone as error:
             gone[slot.pk] = error
     open_ones = [s for s in slots if s.pk not in gone]
-    claiming.serve_lines(open_ones, now=now)
+    undecided = claiming.serve_lines(open_ones, now=now)
     if full := [s for s in open_ones if not claiming.has_room_for(s, pairs)]:
         claiming.make_room(full, now=now)
-    gone |= claiming.claim_many([s for s in open_ones if s.has_room(1)], now=now)
+    gone |= {s.pk: LineFirst() for s in open_ones if s.pk in undecided and s.has_room(1)}
+    left = [s for s in open_ones if s.pk not in gone and s.has_room(1)]
+    gone |= claiming.claim_many(left, now=now)
     refused: dict[uuid.UUID, DomainError] = {}
     for booking, slot in pairs:
         if slot.pk in gone:
@@ -266,11 +276,10 @@ def reinstate(
             slot.taken_bookings += 1
             slot.taken_units += booking.units
     if refused:
-        claiming.read_counters(open_ones)
+        claiming.read_taken(open_ones)
         return refused
     moved = [(booking, slot) for booking, slot in pairs if booking.slot_id != slot.pk]
-    for booking, slot in moved:
-        claiming.keep_in_line(booking.slot, slot)
+    claiming.keep_in_line((booking.slot, slot) for booking, slot in moved)
     update_rows(Booking, ["slot"], [[booking.pk, slot.pk] for booking, slot in moved])
     for booking, slot in pairs:
         booking.version += booking.slot_id != slot.pk

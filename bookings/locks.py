@@ -180,14 +180,87 @@ def composition() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('bookings_composition', 0))")
 
 
-def take_in_turn(numbers: Iterable[int]) -> None:
+def take_in_turn(
+    numbers: Iterable[int], *, beside: Sequence[Slot] = (), now: datetime | None = None
+) -> dict[uuid.UUID, set[uuid.UUID]]:
     """Lock exclusive resources by their numbers, in their order.
 
     Whoever wants one of them through another slot waits here, and then sees us. Without that,
     both would write occupancies that overlap and learn of each other from the database, as a
     violated constraint or as a deadlock.
+
+    Args:
+        beside: slots of one organisation that want them. What those need who wait in line beside
+            them is locked as well, so that they can be served now.
+
+    Returns:
+        By each of these, the empty slots with a line that need something of it at its time.
     """
-    _in_turn(_TAKING | number for number in numbers)
+    if not beside:
+        _in_turn(_TAKING | number for number in numbers)
+        return {}
+    found: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    with prepared_cursor() as cursor:
+        cursor.execute(
+            _IN_TURN_BESIDE,
+            {
+                "slots": [s.pk for s in beside],
+                "busy_from": [s.busy_from for s in beside],
+                "busy_until": [s.busy_until for s in beside],
+                "organization": beside[0].organization_id,
+                "numbers": sorted(set(numbers)),
+                "taking": _TAKING,
+                "now": now,
+            },
+        )
+        for slot_id, other in cursor.fetchall():
+            if slot_id is not None:
+                found[slot_id].add(other)
+    return found
+
+
+# Slots with a line, and those of resources with people who wait for any time, are few. No slot
+# lasts longer than 23 days (32767 minutes).
+_BESIDE = """
+    WITH asked AS (
+        SELECT * FROM unnest(%(slots)s::uuid[], %(busy_from)s::timestamptz[],
+                             %(busy_until)s::timestamptz[]) AS a (id, busy_from, busy_until)
+    ), beside AS MATERIALIZED (
+        SELECT a.id AS slot_id, c.id, c.pools,
+               CASE WHEN c.exclusive THEN r.number || c.parts ELSE c.parts END AS numbers
+        FROM asked a JOIN LATERAL (
+            SELECT s.* FROM bookings_slot s
+            WHERE s.organization_id = %(organization)s AND s.line_units IS NOT NULL
+              AND s.starts_at > GREATEST(%(now)s, a.busy_from - interval '24 days')
+              AND s.starts_at < a.busy_until + interval '1 day'
+            UNION ALL
+            SELECT s.* FROM bookings_resource w JOIN bookings_slot s ON s.resource_id = w.id
+            WHERE w.organization_id = %(organization)s AND w.line > 0
+              AND s.starts_at > GREATEST(%(now)s, a.busy_from - interval '24 days')
+              AND s.starts_at < a.busy_until + interval '1 day' AND s.source <> 'free'
+        ) c ON c.busy_from < a.busy_until AND c.busy_until > a.busy_from AND c.id <> a.id
+        JOIN bookings_resource r ON r.id = c.resource_id AND r.is_active
+        WHERE c.taken_bookings = 0 AND c.status = 'open'
+    ), needs AS MATERIALIZED (
+        SELECT b.slot_id, b.id, unnest(b.numbers) AS number FROM beside b
+        UNION
+        SELECT b.slot_id, b.id, p.number FROM beside b
+        JOIN bookings_poolmember m ON m.pool_id = ANY(b.pools)
+        JOIN bookings_resource p ON p.id = m.resource_id
+    ), found AS MATERIALIZED (
+        SELECT DISTINCT slot_id, id FROM needs WHERE number = ANY(%(numbers)s::bigint[])
+    )
+"""
+_IN_TURN_BESIDE = f"""{_BESIDE}, turns AS MATERIALIZED (
+        SELECT count(pg_advisory_xact_lock(k)) AS taken FROM (
+            SELECT %(taking)s::bigint | number AS k FROM (
+                SELECT unnest(%(numbers)s::bigint[]) AS number
+                UNION SELECT n.number FROM needs n JOIN found f ON f.id = n.id
+            ) x ORDER BY k
+        ) y
+    )
+    SELECT f.slot_id, f.id FROM turns LEFT JOIN found f ON turns.taken > 0
+"""  # noqa: S608
 
 
 def _in_turn(keys: Iterable[int]) -> None:

@@ -21,8 +21,10 @@ from django.dispatch import Signal
 bookings_moved = Signal()
 
 # Seats came free, or somebody from outside asks for seats in slots with a line. Arguments:
-# ``slot_ids`` (sorted list, rows locked), ``now``.
-# Received by the waitlist: the next in line are offered them (A5, A6).
+# ``slot_ids`` (sorted list, rows locked), ``now``; and ``only``, where somebody asks for what other
+# slots with a line take: these alone are looked at, and none of them needs to be locked.
+# Received by the waitlist: the next in line are offered them (A5, A6). It returns the slots whose
+# line it could not settle, as somebody holds what is needed for it.
 seats_released = Signal()
 
 # Slots were made or are offered again. Arguments: ``resource_ids`` (sorted list), ``now``.

@@ -179,6 +179,9 @@ def locks_off() -> Iterator[None]:
         mock.patch.object(QuerySet, "select_for_update", plain),
         mock.patch.object(Compiled, "_plan", anew),
         mock.patch.object(locks, "_in_turn"),
+        mock.patch.object(
+            locks, "_IN_TURN_BESIDE", locks._BESIDE + "SELECT slot_id, id FROM found"
+        ),
     ):
         yield
 

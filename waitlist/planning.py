@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -81,10 +81,20 @@ class Plan:
     Attributes:
         offers: entry and slot.
         passed: why somebody who came earlier than one of these got nothing, by entry.
+        passed_at: the slot in which that was.
     """
 
     offers: list[tuple[uuid.UUID, uuid.UUID]] = field(default_factory=list)
     passed: dict[uuid.UUID, str] = field(default_factory=dict)
+    passed_at: dict[uuid.UUID, uuid.UUID] = field(default_factory=dict)
+
+    def without(self, slot_ids: Collection[uuid.UUID]) -> Plan:
+        """The same, but that nothing is offered in some of the slots."""
+        return Plan(
+            [(pk, slot_id) for pk, slot_id in self.offers if slot_id not in slot_ids],
+            {pk: why for pk, why in self.passed.items() if self.passed_at[pk] not in slot_ids},
+            {pk: at for pk, at in self.passed_at.items() if at not in slot_ids},
+        )
 
 
 def is_for(wish: Wish, slot: Time) -> bool:
@@ -136,8 +146,9 @@ def plan(
     *,
     live: Mapping[tuple[uuid.UUID, uuid.UUID], int] | None = None,
     barred: Mapping[uuid.UUID, str] | None = None,
+    holding: Collection[tuple[uuid.UUID, uuid.UUID]] = (),
 ) -> Plan:
-    """Share what is free out.
+    """Share what is free out. Nobody gets a slot twice, however often they wait for it.
 
     Args:
         slots: in the order in which they are given away.
@@ -145,9 +156,11 @@ def plan(
         live: how many live bookings a customer has of a resource, by (customer, resource), where
             the resource limits them.
         barred: customers to whom nothing is offered, and why.
+        holding: what customers were offered in line and have not got for good, by (customer, slot).
     """
     found = Plan()
     given: set[uuid.UUID] = set()
+    holds = set(holding)
     had: Counter[tuple[uuid.UUID, uuid.UUID]] = Counter(live or {})
     passed: dict[uuid.UUID, str] = {}
     for slot in slots:
@@ -161,6 +174,9 @@ def plan(
             if barred and waiting.customer_id in barred:
                 before[waiting.id] = barred[waiting.customer_id]
                 continue
+            if (waiting.customer_id, slot.id) in holds:
+                before[waiting.id] = "Is offered seats here already."
+                continue
             key = (waiting.customer_id, slot.resource_id)
             if slot.most_per_customer is not None and had[key] >= slot.most_per_customer:
                 before[waiting.id] = (
@@ -173,9 +189,11 @@ def plan(
                 continue
             found.offers.append((waiting.id, slot.id))
             given.add(waiting.id)
+            holds.add((waiting.customer_id, slot.id))
             had[key] += 1
             bookings, units = bookings - 1, units - waiting.units
             passed |= before
+            found.passed_at |= dict.fromkeys(before, slot.id)
             before = {}
     found.passed = {pk: why for pk, why in passed.items() if pk not in given}
     return found

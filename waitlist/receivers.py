@@ -49,9 +49,11 @@ def offers_follow(
         )
 
 
-def line_is_served(slot_ids: Sequence[uuid.UUID], now: datetime, **kwargs: Any) -> None:
-    """Freed seats are offered to the first in line whom they fit."""
-    serving.serve(slot_ids, now=now)
+def line_is_served(
+    slot_ids: Sequence[uuid.UUID], now: datetime, only: bool = False, **kwargs: Any
+) -> set[uuid.UUID]:
+    """Freed seats are offered to the first in line whom they fit; the slots that are undecided."""
+    return serving.serve(slot_ids, now=now, only=only).undecided
 
 
 def new_slots_are_offered(resource_ids: Sequence[uuid.UUID], now: datetime, **kwargs: Any) -> None:

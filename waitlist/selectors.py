@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import F, Prefetch, Q, QuerySet
@@ -17,6 +17,8 @@ from waitlist import planning
 from waitlist.lifecycle import GOING_ON, GOING_ON_SQL, IN_LINE, EntryStatus, OfferStatus
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
 from waitlist.planning import Waiting
+
+SHORTEST_OFFER = timedelta(minutes=10)  # what could not be answered that long is not offered
 
 
 def policies_of(organization_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, WaitlistPolicy]:
@@ -36,7 +38,7 @@ def policy_of(organization: Organization) -> WaitlistPolicy:
 _SERVED = """
     WITH freed AS (
         SELECT s.id, s.organization_id, s.busy_from, s.busy_until, s.status, s.source, s.starts_at,
-               s.line_units, r.line,
+               s.line_units, r.line, r.is_active,
                CASE WHEN s.exclusive THEN r.number || s.parts || s.picked
                     ELSE s.parts || s.picked END AS numbers
         FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
@@ -44,7 +46,7 @@ _SERVED = """
     )
     SELECT f.id FROM freed f
     WHERE (f.line_units IS NOT NULL OR f.line > 0) AND f.status = 'open' AND f.source <> 'free'
-      AND f.starts_at > %(now)s
+      AND f.starts_at > %(now)s AND f.is_active
     UNION
     SELECT c.id FROM freed f
     JOIN LATERAL (
@@ -56,11 +58,11 @@ _SERVED = """
         SELECT s.id, s.resource_id, s.exclusive, s.parts, s.pools, s.busy_from, s.busy_until
         FROM bookings_resource w JOIN bookings_slot s ON s.resource_id = w.id
         WHERE w.organization_id = f.organization_id AND w.line > 0
-          AND s.starts_at > GREATEST(%(now)s, f.busy_from - interval '7 days')
+          AND s.starts_at > GREATEST(%(now)s, f.busy_from - interval '24 days')
           AND s.starts_at < f.busy_until + interval '1 day'
           AND s.status = 'open' AND s.source <> 'free'
     ) c ON c.busy_from < f.busy_until AND c.busy_until > f.busy_from AND c.id <> f.id
-    JOIN bookings_resource r ON r.id = c.resource_id
+    JOIN bookings_resource r ON r.id = c.resource_id AND r.is_active
     WHERE f.numbers <> '{}' AND (
         c.exclusive AND r.number = ANY(f.numbers) OR c.parts && f.numbers
         OR EXISTS (
@@ -142,7 +144,7 @@ _OVERDUE = """
     WHERE e.status = 'waiting' AND NOT e.id = ANY(%(skip)s) AND (
         s.status = 'legacy'
         OR COALESCE(s.starts_at, e.until_at)
-           <= %(now)s + make_interval(mins => COALESCE(p.offer_until_minutes, %(minutes)s))
+           < %(answered)s + make_interval(mins => COALESCE(p.offer_until_minutes, %(minutes)s))
     )
     ORDER BY e.id LIMIT %(limit)s
 """
@@ -155,7 +157,13 @@ def overdue_entries(
     minutes = WaitlistPolicy._meta.get_field("offer_until_minutes").get_default()
     with connection.cursor() as cursor:
         cursor.execute(
-            _OVERDUE, {"now": now, "limit": limit, "skip": list(skip), "minutes": minutes}
+            _OVERDUE,
+            {
+                "answered": now + SHORTEST_OFFER,
+                "limit": limit,
+                "skip": list(skip),
+                "minutes": minutes,
+            },
         )
         return [(row[0], row[1]) for row in cursor.fetchall()]
 
@@ -202,6 +210,22 @@ def line_for(slots: Sequence[Slot]) -> list[Waiting]:
         .values_list(*_FIELDS)
     )
     return [Waiting(*row) for row in rows]
+
+
+def still_waiting(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of these entries that wait."""
+    rows = WaitlistEntry.objects.filter(pk__in=set(ids), status=EntryStatus.WAITING).order_by()
+    return set(rows.values_list("pk", flat=True))
+
+
+def holding(slot_ids: Iterable[uuid.UUID]) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Who was offered seats in these slots and has not got them for good: customer and slot."""
+    rows = Offer.objects.filter(
+        booking__slot__in=set(slot_ids),
+        status__in=[OfferStatus.OPEN, OfferStatus.ACCEPTED],
+        entry__status__in=[EntryStatus.OFFERED, EntryStatus.ACCEPTED],
+    )
+    return set(rows.order_by().values_list("booking__customer_id", "booking__slot_id"))
 
 
 def same_line(entry: WaitlistEntry, *, now: datetime) -> QuerySet[WaitlistEntry]:

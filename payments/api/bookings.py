@@ -79,6 +79,7 @@ class Bookings(OrganizationView):
         extensions={
             "x-problems": [
                 "slot_full",
+                "line_first",
                 "slot_gone",
                 "resource_taken",
                 "too_soon",

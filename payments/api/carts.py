@@ -61,6 +61,7 @@ class CartItems(OrganizationView):
         extensions={
             "x-problems": [
                 "slot_full",
+                "line_first",
                 "slot_gone",
                 "resource_taken",
                 "too_soon",

@@ -29,6 +29,7 @@ from payments.services import reschedule
 
 SEATS = [
     "slot_full",
+    "line_first",
     "slot_gone",
     "resource_taken",
     "not_offered",

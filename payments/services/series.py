@@ -23,6 +23,7 @@ from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
 from bookings.errors import (
     BookingOver,
+    LineFirst,
     NotOffered,
     ResourceTaken,
     SlotFull,
@@ -511,7 +512,12 @@ def _clean_up(dates: Sequence[Occurrence], wish: Wish) -> None:
         found.slot = None
 
 
-REFUSALS = ((SlotFull, Outcome.FULL), (ResourceTaken, Outcome.TAKEN), (SlotGone, Outcome.CLOSED))
+REFUSALS = (
+    (SlotFull, Outcome.FULL),
+    (LineFirst, Outcome.FULL),
+    (ResourceTaken, Outcome.TAKEN),
+    (SlotGone, Outcome.CLOSED),
+)
 
 
 def _tell_dates(

@@ -363,7 +363,7 @@ def test_a_time_that_is_moved_to_is_not_sold_meanwhile(court):
 
 @RACE
 def test_control_without_locks_and_constraint_it_is_sold_twice(court, monkeypatch):
-    monkeypatch.setattr(locks, "take_in_turn", lambda numbers: None)
+    monkeypatch.setattr(locks, "take_in_turn", lambda numbers, **beside: {})
     booking = booked(court, 10)
     with without("bookings_occupancy_never_overlaps"), locks_off():
         outcomes = interleave(

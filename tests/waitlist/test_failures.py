@@ -359,7 +359,7 @@ def test_cancelling_where_nobody_waits_takes_one_statement_more_than_without_a_w
 
     with counted() as plain:
         cancel(one)
-    with mock.patch.object(services, "serve", return_value=[]), counted() as without:
+    with mock.patch.object(services, "serve", return_value=services.Served()), counted() as without:
         cancel(other)
     assert len(plain) == len(without) + 1
 

@@ -44,7 +44,7 @@ def slots(draw: st.DrawFn) -> list[Free]:
 
 
 @st.composite
-def scenes(draw: st.DrawFn) -> tuple[list[Free], list[Waiting], dict[Any, int]]:
+def scenes(draw: st.DrawFn) -> tuple[list[Free], list[Waiting], dict[str, Any]]:
     free: list[Free] = draw(slots())
     line: list[Waiting] = []
     for number in range(draw(st.integers(0, 12))):
@@ -70,12 +70,13 @@ def scenes(draw: st.DrawFn) -> tuple[list[Free], list[Waiting], dict[Any, int]]:
         for r in RESOURCES
         if draw(st.booleans())
     }
-    return free, line, live
+    holding = {(c, s.id) for c in CUSTOMERS[:2] for s in free if draw(st.integers(0, 3)) == 0}
+    return free, line, {"live": live, "holding": holding}
 
 
-def naive(free: list[Free], line: list[Waiting], live: dict[Any, int]) -> Plan:
+def naive(free: list[Free], line: list[Waiting], facts: dict[str, Any]) -> Plan:
     """One seat after the other: whoever is first of those who can take what is left now."""
-    had = Counter(live)
+    had, holding = Counter(facts["live"]), set(facts["holding"])
     offers: list[tuple[uuid.UUID, uuid.UUID]] = []
     for slot in free:
         bookings, units = slot.bookings, slot.units
@@ -88,6 +89,7 @@ def naive(free: list[Free], line: list[Waiting], live: dict[Any, int]) -> Plan:
                 and wants(w, slot)
                 and bookings >= 1
                 and w.units <= units
+                and (w.customer_id, slot.id) not in holding
                 and (
                     slot.most_per_customer is None
                     or had[w.customer_id, slot.resource_id] < slot.most_per_customer
@@ -98,6 +100,7 @@ def naive(free: list[Free], line: list[Waiting], live: dict[Any, int]) -> Plan:
             first = min(takers, key=lambda w: w.place)
             offers.append((first.id, slot.id))
             had[first.customer_id, slot.resource_id] += 1
+            holding.add((first.customer_id, slot.id))
             bookings, units = bookings - 1, units - first.units
     return Plan(offers=offers)
 
@@ -105,19 +108,19 @@ def naive(free: list[Free], line: list[Waiting], live: dict[Any, int]) -> Plan:
 @settings(max_examples=400, deadline=None)
 @given(scenes())
 def test_the_plan_is_what_one_seat_after_the_other_would_give(scene):
-    free, line, live = scene
+    free, line, facts = scene
 
-    assert plan(free, line, live=live).offers == naive(free, line, live).offers
+    assert plan(free, line, **facts).offers == naive(free, line, facts).offers
 
 
 @settings(max_examples=400, deadline=None)
 @given(scenes())
 def test_nobody_behind_gets_seats_that_somebody_ahead_whom_they_fit_did_not(scene):
-    free, line, live = scene
+    free, line, facts = scene
     by_id, slot_of = {w.id: w for w in line}, {s.id: s for s in free}
-    found = plan(free, line, live=live)
+    found = plan(free, line, **facts)
     left = {s.id: [s.bookings, s.units] for s in free}
-    had = Counter(live)
+    had, holding = Counter(facts["live"]), set(facts["holding"])
     given_: set[uuid.UUID] = set()
     for entry_id, slot_id in found.offers:
         got, slot = by_id[entry_id], slot_of[slot_id]
@@ -128,9 +131,11 @@ def test_nobody_behind_gets_seats_that_somebody_ahead_whom_they_fit_did_not(scen
                 slot.most_per_customer is not None
                 and had[other.customer_id, slot.resource_id] >= slot.most_per_customer
             )
-            assert other.units > left[slot_id][1] or limited, f"{other} before {got}"
+            holds = (other.customer_id, slot_id) in holding
+            assert other.units > left[slot_id][1] or limited or holds, f"{other} before {got}"
         given_.add(entry_id)
         had[got.customer_id, slot.resource_id] += 1
+        holding.add((got.customer_id, slot_id))
         left[slot_id][0] -= 1
         left[slot_id][1] -= got.units
 
@@ -138,23 +143,26 @@ def test_nobody_behind_gets_seats_that_somebody_ahead_whom_they_fit_did_not(scen
 @settings(max_examples=400, deadline=None)
 @given(scenes())
 def test_never_more_is_offered_than_is_free_nor_twice_nor_what_nobody_wants(scene):
-    free, line, live = scene
+    free, line, facts = scene
     by_id = {w.id: w for w in line}
-    found = plan(free, line, live=live)
+    found = plan(free, line, **facts)
     assert len({entry for entry, _ in found.offers}) == len(found.offers)
     for slot in free:
         got = [by_id[entry] for entry, slot_id in found.offers if slot_id == slot.id]
         assert len(got) <= slot.bookings
         assert sum(w.units for w in got) <= slot.units
+        people = {w.customer_id for w in got}
+        assert len(people) == len(got)
+        assert not {(pk, slot.id) for pk in people} & facts["holding"]
         assert all(wants(w, slot) for w in got)
 
 
 @settings(max_examples=400, deadline=None)
 @given(scenes())
 def test_a_reason_is_given_to_exactly_those_whom_somebody_behind_came_before(scene):
-    free, line, live = scene
+    free, line, facts = scene
     by_id, slot_of = {w.id: w for w in line}, {s.id: s for s in free}
-    found = plan(free, line, live=live)
+    found = plan(free, line, **facts)
     got = {entry for entry, _ in found.offers}
     expected = {
         w.id
@@ -168,13 +176,15 @@ def test_a_reason_is_given_to_exactly_those_whom_somebody_behind_came_before(sce
     assert set(found.passed) == expected
     for entry_id, why in found.passed.items():
         units = by_id[entry_id].units
-        assert why.startswith(("Has ", f"Needs {units} seats; "))
+        assert why.startswith(("Has ", f"Needs {units} seats; ", "Is offered "))
 
 
 def test_a_party_that_is_too_large_is_told_how_many_seats_there_were():
     slot = Free(uuid.UUID(int=100), RESOURCES[0], at(1), at(2), 3, 2)
     large, small = (
-        Waiting(uuid.UUID(int=n), CUSTOMERS[0], RESOURCES[0], slot.id, None, None, units, at(-n))
+        Waiting(
+            uuid.UUID(int=n), CUSTOMERS[n - 1], RESOURCES[0], slot.id, None, None, units, at(-n)
+        )
         for n, units in ((2, 3), (1, 1))
     )
 

@@ -818,8 +818,8 @@ def test_control_without_the_gate_an_outsider_takes_what_the_line_has_not_been_o
     entry, outsider = join(slot), somebody(slot)
     later = timezone.now() + timedelta(minutes=20)
     with (
-        mock.patch.object(claiming, "serve_lines", return_value=None),
-        mock.patch.object(serving, "serve", return_value=[]),
+        mock.patch.object(claiming, "serve_lines", return_value=set()),
+        mock.patch.object(serving, "serve", return_value=serving.Served()),
     ):
         f.hold(outsider, slot, now=later)
     assert fresh(entry).status == "waiting"
@@ -830,7 +830,7 @@ def test_whoever_waits_for_any_time_comes_before_outsiders_beside_a_larger_party
     resource = f.ResourceFactory()
     slot, _ = full_slot(resource, seats=3)
     party, entry = join(slot, units=3), join(window(resource))
-    with mock.patch.object(serving, "serve", return_value=[]):
+    with mock.patch.object(serving, "serve", return_value=serving.Served()):
         free(slot, 1)  # somebody held the line's entries, say
     with pytest.raises(Exception, match="full"):
         f.hold(somebody(slot), slot)

@@ -10,21 +10,24 @@ from typing import Any
 import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
+from django.utils.translation import override
 from structlog.testing import capture_logs
 
+from audit.languages import in_words
 from audit.models import OutboxEvent
+from bookings import claiming
 from bookings import locks as booking_locks
-from bookings.models import Slot
+from bookings.models import Resource, Slot
 from tests import factories as f
 from tests.concurrency import interleave, lost, race
 from tests.corruption import corrupt
 from tests.faults import other_session, raising, striking
 from tests.invariants import assert_consistent
 from tests.payments.test_failures import state
-from tests.waitlist.line import fresh, full_slot, join, offer_of, window
+from tests.waitlist.line import free, fresh, full_slot, join, offer_of, window
 from waitlist import locks, tasks
 from waitlist.models import Offer, WaitlistEntry, WaitlistPolicy
-from waitlist.services import sweeps
+from waitlist.services import serving, sweeps
 from waitlist.services.sweeps import end_overdue, serve_lines
 
 pytestmark = pytest.mark.django_db
@@ -273,3 +276,90 @@ def test_entries_that_somebody_holds_do_not_fill_every_batch():
     assert passed == {e.pk for e in entries[:2]}
     assert ended(entries) == [False, False, True, True]
     assert offer_of(entries[0]) is None
+
+
+# How a place ends
+
+
+@pytest.mark.parametrize("minutes", [61, 69, 71])
+def test_seats_that_come_free_too_late_are_anybodys_and_nobody_is_told_otherwise(minutes: int):
+    """What cannot be answered for ten minutes before the last hour is not offered any more."""
+    slot, _ = full_slot(starts_at=f.soon(30))
+    entry, party = join(slot), join(slot, units=1)
+    then = slot.starts_at - timedelta(minutes=minutes)
+    in_time = minutes > 70
+
+    assert bool(claiming.open_lines([slot], now=then)) is in_time
+    free(slot, now=then)
+
+    if in_time:
+        assert [fresh(e).status for e in (entry, party)] == ["offered", "waiting"]
+        return
+    for one in (entry, party):
+        assert (fresh(one).status, one.ended_reason) == ("expired", serving.TOO_LATE)
+    assert OutboxEvent.objects.filter(kind="waitlist.closed").count() == 2
+    assert f.hold(f.CustomerFactory(organization=slot.organization), slot, now=then).pk
+    slot.refresh_from_db()
+    assert slot.line_units is None
+    assert_consistent()
+
+
+def test_a_place_ends_when_nothing_can_be_offered_any_more_and_not_before():
+    slot, _ = full_slot(starts_at=f.soon(30))
+    entry = join(slot)
+    last = slot.starts_at - timedelta(minutes=70)
+
+    assert end_overdue(actor=f.SYSTEM, now=last) == 0
+    assert end_overdue(actor=f.SYSTEM, now=last + timedelta(seconds=1)) == 1
+
+    assert (fresh(entry).status, entry.ended_reason) == ("expired", sweeps.OVER)
+
+
+def with_a_seat(entry: WaitlistEntry) -> None:
+    Slot.objects.filter(pk=entry.slot_id).update(max_bookings=2, max_units=2)
+
+
+def retired(entry: WaitlistEntry) -> None:
+    Slot.objects.filter(pk=entry.slot_id).update(status="legacy")
+
+
+def closed(entry: WaitlistEntry) -> None:
+    Slot.objects.filter(pk=entry.slot_id).update(status="closed")
+
+
+def given_up(entry: WaitlistEntry) -> None:
+    Resource.objects.filter(pk=entry.resource_id).update(is_active=False)
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (with_a_seat, serving.TOO_LATE),
+        (retired, sweeps.GONE),
+        (closed, sweeps.GONE),
+        (given_up, sweeps.GONE),
+    ],
+)
+def test_everybody_is_told_why_their_place_ended(happens: Any, words: str):
+    entry, other = too_late(), too_late()
+    happens(entry)
+
+    end()
+
+    assert [(fresh(e).status, e.ended_reason) for e in (entry, other)] == [
+        ("expired", words),
+        ("expired", sweeps.OVER),
+    ]
+    with override("de"):
+        assert len({in_words(w) for w in (words, sweeps.OVER)} - {words, sweeps.OVER}) == 2
+    assert_consistent()
+
+
+def test_who_waits_for_what_is_not_offered_any_more_is_told_within_minutes():
+    slot, _ = full_slot(starts_at=f.soon(72))
+    entry = join(slot)
+    retired(entry)
+
+    end_overdue(actor=f.SYSTEM, now=timezone.now())
+
+    assert (fresh(entry).status, entry.ended_reason) == ("expired", sweeps.GONE)

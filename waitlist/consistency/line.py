@@ -14,11 +14,10 @@ from bookings import locks as booking_locks
 from bookings.consistency.parts import literals, mine, params
 from bookings.lifecycle import ADMITTED, LIVE, BookingStatus
 from bookings.models import Booking
-from waitlist import locks, selectors, transitions
+from waitlist import locks, selectors
 from waitlist.lifecycle import GOING_ON, GOING_ON_SQL, EntryStatus, OfferStatus
 from waitlist.models import WaitlistEntry
-from waitlist.services import serving, settlement
-from waitlist.services.sweeps import OVER
+from waitlist.services import serving, settlement, sweeps
 
 SWEEP_IS_LATE_AFTER = timedelta(minutes=15)  # it runs every five
 MOST = 10_000  # slots that one look plans
@@ -68,7 +67,7 @@ def fix_overdue(problem: Problem, actor: Actor, now: datetime) -> FixResult:
         over_at = entry.slot.starts_at if entry.slot else entry.until_at
         assert over_at is not None
         if over_at <= now or (entry.slot and entry.slot.status == "legacy"):
-            transitions.end([entry], "run_out", now=now, reason=OVER)
+            sweeps.end([entry], actor=actor, now=now)
             return FixResult.fixed("It has ended.")
     return FixResult.gone()
 
@@ -190,7 +189,7 @@ def unserved(scope: Scope) -> Iterator[Problem]:
 @fix("waitlist.unserved")
 def fix_unserved(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     slots = booking_locks.slots([UUID(problem.subject_id)])
-    made = serving.serve([s.pk for s in slots], now=now)
+    made = serving.serve([s.pk for s in slots], now=now).offers
     if not made:
         return FixResult.gone()
     return FixResult.fixed(f"{len(made)} were offered seats.")
