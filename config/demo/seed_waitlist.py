@@ -17,8 +17,8 @@ from config.demo.seed_people import staff_actor
 from config.demo.seed_present import HOUR, Venue, first_booking
 from config.demo.seed_venues import RIVERSIDE
 from waitlist.models import WaitlistEntry, WaitlistPolicy
-from waitlist.services import line
-from waitlist.services.line import Window
+from waitlist.services import by_hand, joining, line
+from waitlist.services.joining import Window
 
 DESK = "desk@riverside.example"
 
@@ -64,7 +64,7 @@ def _full_class(venue: Venue) -> None:
     assert _status(family) == "waiting"
 
     _join(venue, slot, units=2, at=now - HOUR)
-    line.place(
+    by_hand.place(
         entry_id=single.pk,
         organization_id=single.organization_id,
         position=1,
@@ -135,7 +135,7 @@ def _join(
 ) -> WaitlistEntry:
     customer = customer or venue.somebody()
     with venue.acting_for(customer) as actor:
-        return line.join(
+        return joining.join(
             organization=venue.organization,
             customer=customer,
             wanted=wanted.pk if isinstance(wanted, Slot) else wanted,

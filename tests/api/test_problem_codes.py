@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from unittest import mock
 
 import pytest
 import time_machine
@@ -24,8 +25,9 @@ from tests.api.operations import EXAMPLES, codes_of, operations
 from tests.api.test_reschedule import court_booking, free_time
 from tests.api.world import Place, booking_of, code_of
 from tests.payments import money as m
+from tests.waitlist import line as in_line
 from waitlist.models import WaitlistEntry
-from waitlist.services import line
+from waitlist.services import joining, serving
 
 pytestmark = pytest.mark.django_db
 COMMON = {*ALWAYS, *WITH_BODY, *WITH_KEY, "stale_version", "precondition_required"}
@@ -91,6 +93,23 @@ def slot_full(place, name):
     answer = unchanged(lambda: SLOT_USERS[name](place, slot))
     assert answer.data["waitlist"] is True
     return answer
+
+
+def while_the_line_cannot_be_settled(place: Place, send: Callable[[Slot], Answer]) -> Answer:
+    """In a slot with a line and a seat that nobody has offered yet."""
+    slot, _ = place.full_slot()
+    in_line.join(slot)
+    Resource.objects.filter(pk=slot.resource_id).update(most_live_bookings=50)
+    Slot.objects.filter(pk=slot.pk).update(max_bookings=2, max_units=2)  # past the services
+    with mock.patch.object(serving, "MOST_TRIES", 1):  # as if somebody changed it all the time
+        return send(slot)
+
+
+@provokes("line_first", *SLOT_USERS)
+def line_that_cannot_be_settled(place, name):
+    return while_the_line_cannot_be_settled(
+        place, lambda slot: unchanged(lambda: SLOT_USERS[name](place, slot))
+    )
 
 
 @provokes("slot_gone", *SLOT_USERS)
@@ -561,6 +580,14 @@ def moved_where_it_is_full(place, name):
     return step(place, name, place.confirmed(), slot=to(full))
 
 
+@provokes("line_first", *MOVES)
+def moved_where_the_line_comes_first(place, name):
+    booking = place.confirmed()
+    return while_the_line_cannot_be_settled(
+        place, lambda slot: step(place, name, booking, slot=to(slot))
+    )
+
+
 @provokes("slot_gone", *MOVES)
 def moved_where_it_is_closed(place, name):
     closed = place.slot(status="closed")
@@ -819,7 +846,7 @@ def waiting_everywhere(place, name):
             joined_at=timezone.now(),
             placed_at=timezone.now(),
         )
-        for hours in range(1, line.MOST_ENTRIES + 1)
+        for hours in range(1, joining.MOST_ENTRIES + 1)
     )
     return join(place, slot)
 

@@ -35,7 +35,7 @@ from tests.corruption import check, corrupt, fix, last_line
 from tests.faults import raising, striking
 from tests.invariants import assert_consistent, everything
 from waitlist.models import Offer, WaitlistPolicy
-from waitlist.services import line
+from waitlist.services import joining
 
 pytestmark = pytest.mark.django_db
 
@@ -329,7 +329,7 @@ def test_whoever_waits_in_line_comes_first():
     slot = f.make_slot(resource, starts_at=f.soon(200))
     made = f.check_out(customer_of(resource), slot)
     waiting = customer_of(resource)
-    line.join(
+    joining.join(
         organization=waiting.organization,
         customer=waiting,
         wanted=slot.pk,
@@ -785,7 +785,7 @@ def test_a_late_proof_and_the_line_leave_the_seat_to_who_waited():
     slot = f.make_slot(resource, starts_at=f.soon(200))
     made = f.check_out(customer_of(resource), slot)
     waiting = customer_of(resource)
-    line.join(
+    joining.join(
         organization=waiting.organization,
         customer=waiting,
         wanted=slot.pk,

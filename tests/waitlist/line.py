@@ -14,8 +14,8 @@ from payments.services import cancellation
 from payments.services import waitlist as accepting
 from tests.factories import CustomerFactory, ResourceFactory, actor_of, check_out, make_slot, soon
 from waitlist.models import Offer, WaitlistEntry
-from waitlist.services import line
-from waitlist.services.line import Window
+from waitlist.services import joining, line
+from waitlist.services.joining import Window
 
 STAFF = Actor("staff", None, "Somebody at the desk")
 
@@ -47,7 +47,7 @@ def join(
         customer = customer or somebody(slot)
     else:
         customer = customer or somebody(resource or Resource.objects.get(pk=slot.resource_id))
-    return line.join(
+    return joining.join(
         organization=customer.organization,
         customer=customer,
         wanted=slot.pk if isinstance(slot, Slot) else slot,
@@ -55,6 +55,24 @@ def join(
         actor=actor_of(customer),
         now=now or timezone.now(),
     )
+
+
+def also_in(wanted: Window, customer: Customer, *, units: int = 1) -> WaitlistEntry:
+    """A place for any time of somebody who is in line for a slot in it, as it came to be before the
+    two were compared: each could have been offered seats, and some are there still."""
+    resource = Resource.objects.get(pk=wanted.resource_id)
+    now = timezone.now()
+    made: WaitlistEntry = WaitlistEntry.objects.create(
+        organization_id=customer.organization_id,
+        customer=customer,
+        resource=resource,
+        from_at=wanted.from_at,
+        until_at=wanted.until_at,
+        units=units,
+        joined_at=now,
+        placed_at=now,
+    )
+    return made
 
 
 def window(resource: Resource, *, days: int = 10) -> Window:

@@ -19,7 +19,7 @@ from tests.invariants import assert_consistent, refusal
 from tests.waitlist.line import STAFF, free, fresh, full_slot, join, offer_of, somebody, window
 from waitlist import selectors
 from waitlist.models import WaitlistEntry
-from waitlist.services import line, sweeps
+from waitlist.services import by_hand, line, sweeps
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +109,7 @@ def test_staff_offer_by_hand_what_customers_may_not_book() -> None:
     slot = f.make_slot(resource, starts_at=f.soon(12))
     entry = join(window(resource))
 
-    offer = line.offer_by_hand(
+    offer = by_hand.offer_by_hand(
         entry_id=entry.pk,
         organization_id=entry.organization_id,
         slot_id=slot.pk,
@@ -189,7 +189,7 @@ def test_staff_move_somebody_in_a_window_that_has_begun_among_those_who_are_show
     anytime = join(window(resource))
     begun = early.starts_at + timedelta(minutes=1)
 
-    line.place(
+    by_hand.place(
         entry_id=anytime.pk,
         organization_id=anytime.organization_id,
         position=place,

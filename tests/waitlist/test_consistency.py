@@ -13,6 +13,7 @@ from tests import factories as f
 from tests.corruption import AUDITOR, check, check_rows, corrupt, fix, last_line
 from tests.waitlist.line import (
     accept,
+    also_in,
     bookings_in,
     free,
     fresh,
@@ -264,7 +265,7 @@ def test_who_got_the_seats_in_another_way_is_settled_later():
     resource = priced()
     one, other = full_slot(resource)[0], full_slot(resource, starts_at=f.soon(30))[0]
     first = join(one)
-    second = join(window(resource), first.customer)
+    second = also_in(window(resource), first.customer)
     free(one)
     accept(first)
     f.approve(f.check_out(first.customer, method="pay_on_arrival"))

@@ -28,6 +28,7 @@ from tests.waitlist.line import (
     STAFF,
     accept,
     accept_for,
+    also_in,
     bookings_in,
     cancel,
     decline,
@@ -41,7 +42,7 @@ from tests.waitlist.line import (
 )
 from tests.waitlist.test_races import join_many, priced
 from waitlist.models import Offer, WaitlistEntry
-from waitlist.services import line, sweeps
+from waitlist.services import by_hand, line, sweeps
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,7 +129,7 @@ def approving_what_settles() -> Callable[[], Any]:
     resource = priced()
     one, other = full_slot(resource)[0], full_slot(resource, starts_at=f.soon(30))[0]
     first = join(one)
-    second = join(window(resource), first.customer)
+    second = also_in(window(resource), first.customer)
     join(other)
     join(one)
     free(one)
@@ -151,7 +152,7 @@ def offering_by_hand() -> Callable[[], Any]:
     )
     Slot.objects.filter(pk=slot.pk).update(max_units=3)  # past the services: the sweep's to serve
     del entry
-    return lambda: line.offer_by_hand(
+    return lambda: by_hand.offer_by_hand(
         entry_id=other.pk,
         organization_id=other.organization_id,
         reason="a friend",
@@ -164,7 +165,7 @@ def placing() -> Callable[[], Any]:
     slot, _ = full_slot()
     join(slot)
     entry = join(slot)
-    return lambda: line.place(
+    return lambda: by_hand.place(
         entry_id=entry.pk,
         organization_id=entry.organization_id,
         position=1,

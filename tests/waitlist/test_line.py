@@ -45,8 +45,8 @@ from tests.waitlist.line import (
 from waitlist.errors import AlreadyWaiting, NoLongerWaiting, NoOffer, NoWaitlist, SeatsAvailable
 from waitlist.models import WaitlistEntry, WaitlistPolicy
 from waitlist.selectors import load_positions
-from waitlist.services import line
-from waitlist.services.line import Window
+from waitlist.services import by_hand, line
+from waitlist.services.joining import Window
 
 pytestmark = pytest.mark.django_db
 
@@ -382,7 +382,7 @@ def test_a_court_that_comes_free_is_offered_to_those_who_wait_for_the_other_time
 def test_staff_offer_by_hand_move_and_close() -> None:
     slot, _ = full_slot(seats=2)
     first, second, third = join(slot, units=2), join(slot, units=2), join(slot)
-    line.place(
+    by_hand.place(
         entry_id=second.pk,
         organization_id=slot.organization_id,
         position=1,
@@ -417,7 +417,7 @@ def test_an_offer_by_hand_needs_seats_and_skips_the_line() -> None:
     slot, _ = full_slot(seats=3)
     large, small = join(slot, units=3), join(slot, units=2)
     with refusal(SlotFull):
-        line.offer_by_hand(
+        by_hand.offer_by_hand(
             entry_id=large.pk,
             organization_id=slot.organization_id,
             reason="a friend",
@@ -432,7 +432,7 @@ def test_an_offer_by_hand_needs_seats_and_skips_the_line() -> None:
     slot.status = "closed"
     assert fresh(third).status == "waiting"  # closed slots offer nothing
     with refusal(SlotGone):
-        line.offer_by_hand(
+        by_hand.offer_by_hand(
             entry_id=third.pk,
             organization_id=slot.organization_id,
             reason="a friend",

@@ -18,7 +18,7 @@ from payments.services import carts
 from tests.factories import SYSTEM, CustomerFactory, PriceFactory, ResourceFactory, actor_of
 from tests.waitlist.line import STAFF, accept, cancel, free, fresh, full_slot, join, offer_of
 from waitlist.services import line, sweeps
-from waitlist.services.line import Window
+from waitlist.services.joining import Window
 
 pytestmark = pytest.mark.django_db
 

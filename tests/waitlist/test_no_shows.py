@@ -26,7 +26,8 @@ from tests.waitlist.line import (
     window,
 )
 from waitlist.models import Offer, WaitlistEntry
-from waitlist.services import line
+from waitlist.services import joining
+from waitlist.services.by_hand import offer_by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +45,7 @@ def unreliable(slot: Slot, times: int = 2) -> Customer:
 
 
 def by_staff(slot: Slot, customer: Customer) -> WaitlistEntry:
-    return line.join(
+    return joining.join(
         organization=slot.organization,
         customer=customer,
         wanted=slot.pk,
@@ -55,7 +56,7 @@ def by_staff(slot: Slot, customer: Customer) -> WaitlistEntry:
 
 
 def by_hand(entry: WaitlistEntry) -> Offer:
-    return line.offer_by_hand(
+    return offer_by_hand(
         entry_id=entry.pk,
         organization_id=entry.organization_id,
         reason="They promised.",

@@ -34,6 +34,7 @@ from tests.waitlist.line import (
     STAFF,
     accept,
     accept_for,
+    also_in,
     bookings_in,
     cancel,
     decline,
@@ -50,7 +51,7 @@ from tests.waitlist.order import assert_in_order, out_of_turn
 from waitlist import locks, selectors
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.services import line, serving, sweeps
-from waitlist.services.line import Window
+from waitlist.services.joining import Window
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -897,7 +898,7 @@ def test_what_is_offered_to_a_customer_while_another_booking_of_theirs_is_approv
     resource = priced()
     one, other = full_slot(resource)[0], full_slot(resource, starts_at=f.soon(30))[0]
     person = somebody(resource)
-    accepted, entry = join(one, person), join(window(resource), person)
+    accepted, entry = join(one, person), also_in(window(resource), person)
     free(one)
     accept(accepted)
     order = f.check_out(person, method="pay_on_arrival")
@@ -926,7 +927,7 @@ def two_offers(**second: Any) -> tuple[WaitlistEntry, WaitlistEntry, Any, Any]:
     one, _ = full_slot(resource)
     other, _ = full_slot(resource, seats=2, starts_at=f.soon(30))
     person = somebody(resource)
-    accepted, entry = join(one, person), join(window(resource), person, **second)
+    accepted, entry = join(one, person), also_in(window(resource), person, **second)
     free(one)
     accept(accepted)
     order = f.check_out(person, method="pay_on_arrival")

@@ -10,12 +10,18 @@ from django.utils import timezone
 
 from audit.models import OutboxEvent
 from bookings.models import Booking
-from payments.models import Cart, CartItem, CartTransaction
+from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy
+from payments.services import decisions
 from tests import factories as f
+from tests import timetable as t
 from tests.invariants import assert_consistent
 from tests.waitlist.line import (
+    STAFF,
     accept,
+    accept_for,
+    also_in,
     bookings_in,
+    cancel,
     free,
     fresh,
     full_slot,
@@ -60,7 +66,7 @@ def other_way(accepted: bool) -> tuple[WaitlistEntry, WaitlistEntry, CartTransac
     resource = priced()
     one, other = full_slot(resource)[0], full_slot(resource, starts_at=f.soon(30))[0]
     first = join(one)
-    second = join(window(resource), first.customer)
+    second = also_in(window(resource), first.customer)
     free(one)
     order = ordered(first)
     free(other)
@@ -129,7 +135,7 @@ def test_other_customers_and_larger_parties_are_not_settled():
     resource = priced()
     slot, _ = full_slot(resource, seats=3)
     entry, somebody_else = join(slot), join(slot)
-    larger = join(window(resource), entry.customer, units=2)
+    larger = also_in(window(resource), entry.customer, units=2)
     free(slot)
     order = ordered(entry)
 
@@ -212,3 +218,30 @@ def test_a_slot_with_room_keeps_its_line():
     assert fresh(entry).status == "waiting"
     assert offer_of(entry) is None
     assert len(bookings_in(slot)) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("approve", "fulfilled"), ("reject", "closed"), ("cancel", "closed")],
+)
+def test_an_order_from_the_line_that_a_closing_day_moves_still_ends_its_entry(end, status):
+    room = t.room(exclusive=False)
+    t.change(room, t.rule(max_bookings=1, max_units=1))
+    f.PriceFactory(resource=room)
+    PaymentPolicy.objects.create(organization=room.organization, proof_required=False)
+    day = t.TODAY + 2 * t.DAY
+    slot = t.slot_at(room, day, 9)
+    order = f.check_out(somebody(room), slot, method="pay_on_arrival", now=t.NOW)
+    entry = join(slot, now=t.NOW)
+    cancel(Booking.objects.get(cart_item__transaction=order), now=t.NOW)
+    made = accept_for(entry, method="pay_now", now=t.NOW)
+
+    done = t.add(room, t.closed(room, day), then="move", move_by_days=1, reason="roof")
+
+    assert len(done.moved) == 1
+    assert fresh(entry).status == "accepted"
+    said = {"transaction_id": made.pk, "organization_id": made.organization_id}
+    more = {} if end == "approve" else {"reason": "no money"}
+    getattr(decisions, end)(**said, **more, actor=STAFF, now=t.NOW)
+    assert fresh(entry).status == status
+    assert_consistent()

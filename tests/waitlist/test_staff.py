@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,19 +13,22 @@ from audit.context import Actor
 from audit.errors import Forbidden, Invalid
 from audit.models import OutboxEvent
 from bookings.models import Booking, Resource, Slot, User
+from tests.concurrency import interleave
 from tests.factories import PriceFactory, ResourceFactory, hold, make_slot, soon
 from tests.invariants import assert_consistent, refusal
 from tests.waitlist.line import STAFF, accept_for, free, fresh, full_slot, join, leave, window
+from waitlist import selectors
 from waitlist.errors import NoOffer
 from waitlist.models import Offer, WaitlistEntry
 from waitlist.selectors import load_positions, same_line
-from waitlist.services import line
+from waitlist.services import by_hand, line
+from waitlist.services.joining import Window
 
 pytestmark = pytest.mark.django_db
 
 
 def place(entry: WaitlistEntry, position: int, *, actor: Actor = STAFF) -> WaitlistEntry:
-    return line.place(
+    return by_hand.place(
         entry_id=entry.pk,
         organization_id=entry.organization_id,
         position=position,
@@ -34,7 +39,7 @@ def place(entry: WaitlistEntry, position: int, *, actor: Actor = STAFF) -> Waitl
 
 
 def offer(entry: WaitlistEntry, *, actor: Actor = STAFF) -> Offer:
-    return line.offer_by_hand(
+    return by_hand.offer_by_hand(
         entry_id=entry.pk,
         organization_id=entry.organization_id,
         reason="They called.",
@@ -148,7 +153,7 @@ def test_nobody_changes_a_line_in_which_they_wait_themselves(which: str) -> None
             call()
     Slot.objects.filter(pk=slot.pk).update(max_bookings=9, max_units=9)
     with refusal(Forbidden, "you are in this line yourself"):
-        line.offer_by_hand(
+        by_hand.offer_by_hand(
             entry_id=theirs.pk,
             organization_id=theirs.organization_id,
             slot_id=slot.pk,
@@ -308,3 +313,68 @@ def test_nobody_accepts_as_staff_what_was_offered_to_themselves_or_is_not_offere
         accept_for(waiting)
     with refusal(NoOffer):
         accept_for(entry, now=Offer.objects.get(entry=entry).expires_at)
+
+
+def test_places_that_are_given_again_and_again_are_the_places_that_were_meant() -> None:
+    """Also when no moment is left between two of them; who waits elsewhere as well stays in order."""
+    slot, _ = full_slot()
+    elsewhere, _ = full_slot(slot.resource, starts_at=soon(90))
+    narrow = Window(slot.resource_id, slot.starts_at, slot.ends_at)
+    before, *entries = join(elsewhere), join(slot), join(narrow), join(slot), join(slot)
+    both, behind = join(window(slot.resource)), join(elsewhere)
+    tied = [e.pk for e in entries[1:3]]
+    WaitlistEntry.objects.filter(pk__in=tied).update(placed_at=entries[1].placed_at)
+    order = [e.pk for e in (*entries, both)]
+    by_id = {e.pk: e for e in entries}
+    chance = random.Random(7)
+    moves = [(order[0], 3), *[(order[n % 2], 2) for n in range(30)], *[(order[1], 5)] * 4]
+    moves += [(chance.choice(order[:4]), chance.randint(1, 5)) for _ in range(12)]
+
+    for number, (pk, position) in enumerate(moves):
+        order.remove(pk)
+        place(by_id[pk], position)
+        order.insert(position - 1, pk)
+        assert [e.pk for e in line_of_slot(slot)] == order, f"after move {number}"
+
+    assert [e.pk for e in line_of_slot(elsewhere)] == [e.pk for e in (before, both, behind)]
+    assert_consistent()
+
+
+def line_of_slot(slot: Slot) -> list[WaitlistEntry]:
+    return list(selectors.line_of(slot, now=timezone.now()))
+
+
+def test_room_between_two_is_made_in_one_statement() -> None:
+    slot, _ = full_slot()
+    entries = [join(slot) for _ in range(12)]
+    moment = fresh(entries[0]).placed_at
+    WaitlistEntry.objects.filter(pk__in=[e.pk for e in entries[:11]]).update(placed_at=moment)
+
+    def statements(position: int) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            place(entries[11], position)
+        assert positions(entries[11]) == [position]
+        return [q["sql"] for q in queries if q["sql"].startswith("UPDATE")]
+
+    assert len(statements(9)) == 2
+    assert len(statements(2)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_makes_room_in_a_line_and_who_closes_it_wait_for_each_other_in_one_order() -> None:
+    slot, _ = full_slot()
+    resource = slot.resource
+    entries = [join(window(resource)) for _ in range(4)]
+    moment = fresh(entries[0]).placed_at
+    WaitlistEntry.objects.filter(pk__in=[e.pk for e in entries[:3]]).update(placed_at=moment)
+
+    outcomes = interleave(
+        lambda: place(entries[3], 2),
+        after=(line, "check_no_rival"),
+        second=lambda: close_many(*entries),
+    )
+
+    # It let go of the one it had, and then found it closed.
+    assert getattr(outcomes[0], "code", outcomes[0]) == "no_longer_waiting"
+    assert outcomes[1] == 4
+    assert_consistent()

@@ -35,7 +35,7 @@ from waitlist.admin.dialogs import OfferDialog, PlaceDialog
 from waitlist.admin.filters import SOON, LineFilter, WantedFilter
 from waitlist.lifecycle import GOING_ON, IN_LINE, EntryStatus
 from waitlist.models import WaitlistEntry
-from waitlist.services import line
+from waitlist.services import by_hand, line
 
 OFFER = "waitlist.offer_waitlistentry"
 CONTACT = "bookings.view_customer"
@@ -214,7 +214,7 @@ class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
         attempt(
             self,
             request,
-            lambda: line.offer_by_hand(
+            lambda: by_hand.offer_by_hand(
                 entry_id=entry.pk,
                 organization_id=entry.organization_id,
                 slot_id=uuid.UUID(form.cleaned_data["slot"]),
@@ -246,7 +246,7 @@ class WaitlistAdmin(EntryColumns, LongListMixin, ScopedModelAdmin):
         attempt(
             self,
             request,
-            lambda: line.place(
+            lambda: by_hand.place(
                 entry_id=entry.pk,
                 organization_id=entry.organization_id,
                 position=form.cleaned_data["position"],

@@ -29,8 +29,8 @@ from waitlist import selectors
 from waitlist.api import representations, serializers
 from waitlist.lifecycle import EntryStatus
 from waitlist.models import Offer, WaitlistEntry
-from waitlist.services import line
-from waitlist.services.line import Window
+from waitlist.services import joining, line
+from waitlist.services.joining import Window
 
 NO_ENTRY = "There is no such entry in the waitlist."
 FILTERS = ("slot", "resource", "customer")
@@ -139,12 +139,12 @@ class Entries(EntryView):
         """
         fields = Fields(request.data)
         wanted = wanted_in(fields)
-        units = fields.integer("units", least=1, most=line.MOST_UNITS, default=1)
+        units = fields.integer("units", least=1, most=joining.MOST_UNITS, default=1)
         fields.check()
         now = timezone.now()
 
         def execute() -> Answer:
-            entry = line.join(
+            entry = joining.join(
                 organization=self.viewer.organization,
                 customer=customer_of(self.viewer),
                 wanted=wanted,

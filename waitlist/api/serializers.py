@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from bookings.api.serializers import BookedSlot, BookingCustomer, Page
 from waitlist.lifecycle import EntryStatus
-from waitlist.services.line import LONGEST_REASON, MOST_UNITS
+from waitlist.services.joining import MOST_UNITS
+from waitlist.services.line import LONGEST_REASON
 
 
 class WaitlistRequest(serializers.Serializer):

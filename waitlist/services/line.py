@@ -1,11 +1,10 @@
-"""Joining a line, leaving it, and what staff do with it."""
+"""Places in line: leaving, declining, and what staff close."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
@@ -15,177 +14,28 @@ from audit.context import Actor, audited
 from audit.errors import Forbidden, Invalid, NotFound
 from audit.languages import our_reason
 from audit.observability.operations import operation
-from audit.sql import insert
-from bookings import claiming, holding, rules
-from bookings import locks as booking_locks
-from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
-from bookings.errors import SlotGone
 from bookings.lifecycle import BookingStatus
-from bookings.models import Booking, Customer, Organization, Resource, Slot
-from waitlist import locks, notices, planning, selectors, transitions
+from bookings.models import Booking
+from waitlist import locks, notices, selectors, transitions
 from waitlist.errors import (
-    AlreadyWaiting,
     NoLongerWaiting,
     NoOffer,
-    NoWaitlist,
-    SeatsAvailable,
-    TooManyEntries,
 )
-from waitlist.lifecycle import IN_LINE, EntryStatus, OfferStatus
+from waitlist.lifecycle import GOING_ON, IN_LINE, OfferStatus
 from waitlist.models import Offer, WaitlistEntry
-from waitlist.services.serving import SHORTEST_OFFER, answer_until
 
-MOST_UNITS = 10_000
-MOST_ENTRIES = 50  # of one customer of an organisation at a time
 LONGEST_REASON = 500
-LONGEST_WINDOW = timedelta(days=92)
 LEFT = "left the line"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Any slot of a resource that lies between two moments."""
-
-    resource_id: uuid.UUID
-    from_at: datetime
-    until_at: datetime
-
-
-def join(
-    *,
-    organization: Organization,
-    customer: Customer,
-    wanted: uuid.UUID | Window,
-    units: int,
-    actor: Actor,
-    now: datetime,
-) -> WaitlistEntry:
-    """Get in line for a full slot, or for any slot of a resource in a time in which all are full.
-
-    Args:
-        wanted: a slot, or a window of at most 92 days.
-
-    Raises:
-        SeatsAvailable: there is room; ``slot`` says where.
-        NoWaitlist: the resource has none, or nothing is offered so shortly before the start.
-        SlotGone: closed, legacy or started.
-        AlreadyWaiting: in this line already.
-        TooManyEntries: in 50 lines already.
-        TooSoon, TooFarAhead: nothing of it is in the time in which customers may book.
-        TooManyNoShows: the customer did not come too often, and nobody of the staff asks.
-        Invalid: more people than would ever fit, or a window that makes no sense.
-        NotFound: the organisation has no such slot or resource.
-    """
-    if not 1 <= units <= MOST_UNITS:
-        raise Invalid(f"Between 1 and {MOST_UNITS} people can wait.", field="units")
-    with (
-        operation("waitlist.join", actor=actor, customer=str(customer.pk)) as op,
-        transaction.atomic(savepoint=False),
-        audited(actor, reason="joined the waitlist"),
-    ):
-        resource, slots = _lock_wanted(organization, wanted, now=now)
-        if isinstance(wanted, Window):
-            locks.resource_of_window(resource)
-        booking_locks.customer(customer.pk)  # one line after the other
-        if actor.kind == "customer":
-            rules.check_no_shows(customer, now=now)
-        _check_slots(organization, resource, slots, units, now=now)
-        _check_not_in_line(customer, wanted)
-        entry = WaitlistEntry(
-            organization=organization,
-            customer=customer,
-            resource=resource,
-            units=units,
-            joined_at=now,
-            placed_at=now,
-        )
-        if isinstance(wanted, Window):
-            entry.from_at, entry.until_at = wanted.from_at, wanted.until_at
-        else:
-            entry.slot = slots[0]
-        insert(entry)
-        selectors.load_positions([entry], now=now)
-        outbox.emit_many(notices.to_customers("waitlist.joined", [entry], position=entry.position))
-        op.rows = 1
-    return entry
-
-
-def _lock_wanted(
-    organization: Organization, wanted: uuid.UUID | Window, *, now: datetime
-) -> tuple[Resource, list[Slot]]:
-    if not isinstance(wanted, Window):
-        slot = booking_locks.slot(wanted, organization_id=organization.pk)
-        claiming.check_bookable(slot, now=now)
-        return slot.resource, [slot]
-    if not wanted.from_at < wanted.until_at:
-        raise Invalid("A time ends after it begins.", field="until")
-    if wanted.until_at - wanted.from_at > LONGEST_WINDOW:
-        raise Invalid(f"Wait for at most {LONGEST_WINDOW.days} days at once.", field="until")
-    if wanted.until_at <= now:
-        raise SlotGone("This time is over.")
-    resource = booking_selectors.resources(organization.pk).filter(pk=wanted.resource_id).first()
-    if resource is None:
-        raise NotFound("There is no such resource.")
-    slots = locks.slots_in_window(resource, max(now, wanted.from_at), wanted.until_at)
-    if len(slots) > locks.MOST_SLOTS:
-        raise Invalid("These are too many slots to wait for at once.", field="until")
-    return resource, slots
-
-
-def _check_slots(
-    organization: Organization,
-    resource: Resource,
-    slots: Sequence[Slot],
-    units: int,
-    *,
-    now: datetime,
-) -> None:
-    policy = selectors.policy_of(organization)
-    if not resource.takes_waitlist or not all(claiming.takes_line(s) for s in slots):
-        raise NoWaitlist(f"{resource.name} has no waitlist.")
-    in_time = [s for s in slots if answer_until(s, policy, now=now) >= now + SHORTEST_OFFER]
-    if not in_time:
-        raise NoWaitlist(
-            "Nothing is offered then."
-            if not slots
-            else f"Seats are offered until {rules.words(timedelta(minutes=policy.offer_until_minutes))}"
-            " before the start; it is too late to wait for this."
-        )
-    if units > max(s.max_units for s in in_time):
-        raise Invalid(f"At most {max(s.max_units for s in in_time)} people fit in.", field="units")
-    bookable = [s for s in in_time if rules.may_be_booked(s, now=now)]
-    if not bookable:
-        rules.check_time(resource, in_time[0].starts_at, now=now)
-    left = booking_selectors.availability(bookable, now=now)
-    for slot in bookable:
-        if left[slot.pk].bookings >= 1 and left[slot.pk].units >= units:
-            raise SeatsAvailable(
-                "There is room: book it instead of waiting for it.", slot=str(slot.pk)
-            )
-
-
-def _check_not_in_line(customer: Customer, wanted: uuid.UUID | Window) -> None:
-    mine = list(
-        WaitlistEntry.objects.filter(customer=customer, status__in=IN_LINE).values_list(
-            "slot_id", "resource_id", "from_at", "until_at"
-        )
-    )
-    same = (
-        (None, wanted.resource_id, wanted.from_at, wanted.until_at)
-        if isinstance(wanted, Window)
-        else wanted
-    )
-    if any(row == same or row[0] == same for row in mine):
-        raise AlreadyWaiting("Leave the line first if you want to wait with more or fewer people.")
-    if len(mine) >= MOST_ENTRIES:
-        raise TooManyEntries(f"One customer is in {MOST_ENTRIES} lines at most; leave one first.")
-
-
 def lock_entry(
-    entry_id: uuid.UUID, *, organization_id: uuid.UUID
+    entry_id: uuid.UUID, *, organization_id: uuid.UUID, line_of: uuid.UUID | None = None
 ) -> tuple[WaitlistEntry, Offer | None]:
     """Lock an entry, and before it the slots it has to do with and the booking of its open offer.
+
+    Args:
+        line_of: a resource; everybody in line for something of it is locked with the entry.
 
     Returns:
         The entry, and its open offer with its booking, slot and resource.
@@ -193,21 +43,25 @@ def lock_entry(
     Raises:
         NotFound: the organisation has no such entry.
     """
-    found = lock_entries([entry_id], organization_id=organization_id)
+    found = lock_entries([entry_id], organization_id=organization_id, line_of=line_of)
     if not found:
         raise NotFound("There is no such entry in the waitlist.")
     return found[0]
 
 
 def lock_entries(
-    ids: Collection[uuid.UUID], *, organization_id: uuid.UUID
+    ids: Collection[uuid.UUID], *, organization_id: uuid.UUID, line_of: uuid.UUID | None = None
 ) -> list[tuple[WaitlistEntry, Offer | None]]:
     """Lock entries of an organisation with what :func:`lock_entry` locks of one, each kind in
     one statement; those it has not are left out."""
+    chosen = Q(pk__in=set(ids))
+    if line_of is not None:
+        chosen |= Q(resource=line_of, status__in=GOING_ON)
     while True:  # until nobody offered anything while we waited
         point = transaction.savepoint()
         slots, bookings = locks.slots_and_bookings_of_entries(ids, organization_id=organization_id)
-        entries = locks.entries_where(Q(pk__in=set(ids), organization_id=organization_id))
+        entries = locks.entries_where(chosen & Q(organization_id=organization_id))
+        entries = [e for e in entries if e.pk in set(ids)]
         offers = {o.entry_id: o for o in _open_offers([e.pk for e in entries])}
         if all(
             o.booking_id in bookings and bookings[o.booking_id].slot_id in slots
@@ -373,112 +227,6 @@ def _let_go(bookings: Sequence[Booking], *, reason: str, now: datetime) -> None:
         booking_transitions.cancel(held, now=now, reason=reason, tell=False)
 
 
-def place(
-    *,
-    entry_id: uuid.UUID,
-    organization_id: uuid.UUID,
-    position: int,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> WaitlistEntry:
-    """Staff give somebody another place among those who wait for the same.
-
-    Args:
-        position: counted from 1, as ``selectors.load_positions`` counts; beyond the end is the
-            end.
-
-    Raises:
-        NoLongerWaiting: it does not wait.
-        Invalid: no reason, or no such position.
-        Forbidden: it is the actor's own place, or one before or behind it.
-        NotFound: the organisation has no such entry.
-    """
-    check_reason(reason, words="Say why: it stays in the history.")
-    if position < 1:
-        raise Invalid("The first place is 1.", field="position")
-    with (
-        operation("waitlist.place", actor=actor, entry=str(entry_id)) as op,
-        transaction.atomic(savepoint=False),
-        audited(actor, reason=reason),
-    ):
-        entry, _ = lock_entry(entry_id, organization_id=organization_id)
-        check_no_rival([entry], actor)
-        if entry.status != EntryStatus.WAITING:
-            raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        same = (
-            selectors.same_line(entry, now=now)
-            .filter(status=EntryStatus.WAITING)
-            .exclude(pk=entry.pk)
-        )
-        others = list(same.values_list("placed_at", flat=True))
-        if others:
-            entry.placed_at = _between(others, position)
-            WaitlistEntry.objects.filter(pk=entry.pk).update(placed_at=entry.placed_at)
-            entry.version += 1
-        op.rows = 1
-    return entry
-
-
-def _between(others: Sequence[datetime], position: int) -> datetime:
-    before = others[: position - 1]
-    after = others[position - 1 :]
-    if not before:
-        return after[0] - timedelta(seconds=1)
-    if not after:
-        return before[-1] + timedelta(microseconds=1)
-    return before[-1] + (after[0] - before[-1]) / 2
-
-
-def offer_by_hand(
-    *,
-    entry_id: uuid.UUID,
-    organization_id: uuid.UUID,
-    slot_id: uuid.UUID | None = None,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> Offer:
-    """Staff offer seats to somebody out of turn, as far as there are any.
-
-    Args:
-        slot_id: in which slot, for somebody who waits for any time.
-
-    Raises:
-        NoLongerWaiting: it does not wait.
-        SlotFull, SlotGone, ResourceTaken: see ``bookings.holding.hold``.
-        NoWaitlist: so shortly before the start that nobody could answer.
-        Invalid: no reason, or a slot it does not wait for.
-        Forbidden: it is the actor's own place, or one before or behind it.
-        NotFound: the organisation has no such entry or slot.
-    """
-    check_reason(reason, words="Say why: it stays in the history.")
-    with (
-        operation("waitlist.offer_by_hand", actor=actor, entry=str(entry_id)) as op,
-        transaction.atomic(savepoint=False),
-        audited(actor, reason=reason),
-    ):
-        target = _slot_of(entry_id, organization_id, wish=slot_id)
-        slot = booking_locks.slot(target, organization_id=organization_id)
-        until = _until(slot, now=now)
-        claiming.check_bookable(slot, now=now)
-        units = WaitlistEntry.objects.values_list("units", flat=True).get(pk=entry_id)
-        claiming.check_seats(slot, units, now=now)
-        claiming.claim(slot, now=now)
-        entry = locks.entry(entry_id, organization_id=organization_id)
-        check_no_rival([entry], actor)
-        if entry.status != EntryStatus.WAITING:
-            raise NoLongerWaiting(f"This place in line: {entry.get_status_display()}.")
-        if not planning.is_for(entry, slot):
-            raise Invalid("This is not what they wait for.", field="slot")
-        (booking,) = holding.hold_for([(slot, entry.customer, entry.units, until)], now=now)
-        (offer,) = transitions.offer(
-            [(entry, booking)], by_hand=True, offered_by=actor.label, now=now
-        )
-        op.rows = 3
-    return offer
-
-
 def check_not_own(entry: WaitlistEntry, actor: Actor) -> None:
     """Raise Forbidden if staff would decide on their own place or offer."""
     if actor.is_user(entry.customer.user_id):
@@ -494,23 +242,3 @@ def check_no_rival(entries: Sequence[WaitlistEntry], actor: Actor) -> None:
         check_not_own(entry, actor)
     if selectors.own_rivals(entries, actor.id):
         raise Forbidden("Ask a colleague: you are in this line yourself.")
-
-
-def _slot_of(
-    entry_id: uuid.UUID, organization_id: uuid.UUID, *, wish: uuid.UUID | None
-) -> uuid.UUID:
-    row = WaitlistEntry.objects.filter(pk=entry_id, organization=organization_id).first()
-    if row is None:
-        raise NotFound("There is no such entry in the waitlist.")
-    found = wish or row.slot_id
-    if found is None:
-        raise Invalid("Say in which slot.", field="slot")
-    return found
-
-
-def _until(slot: Slot, *, now: datetime) -> datetime:
-    policy = selectors.policies_of([slot.organization_id])[slot.organization_id]
-    until = answer_until(slot, policy, now=now)
-    if until < now + SHORTEST_OFFER:
-        raise NoWaitlist("It starts too soon to wait for an answer; book it for them instead.")
-    return until
