@@ -219,8 +219,8 @@ def take_in_turn(
     return found
 
 
-# Slots with a line, and those of resources with people who wait for any time, are few. No slot
-# lasts longer than 23 days (32767 minutes).
+# Slots with a line are few, and so are resources with people who wait for any time, of those that
+# need any of it. No slot lasts longer than 23 days (32767 minutes).
 _BESIDE = """
     WITH asked AS (
         SELECT * FROM unnest(%(slots)s::uuid[], %(busy_from)s::timestamptz[],
@@ -236,6 +236,8 @@ _BESIDE = """
             UNION ALL
             SELECT s.* FROM bookings_resource w JOIN bookings_slot s ON s.resource_id = w.id
             WHERE w.organization_id = %(organization)s AND w.line > 0
+              AND (w.exclusive AND w.number = ANY(%(numbers)s::bigint[])
+                   OR w.parts && %(numbers)s::bigint[] OR w.pools <> '{}')
               AND s.starts_at > GREATEST(%(now)s, a.busy_from - interval '24 days')
               AND s.starts_at < a.busy_until + interval '1 day' AND s.source <> 'free'
         ) c ON c.busy_from < a.busy_until AND c.busy_until > a.busy_from AND c.id <> a.id
