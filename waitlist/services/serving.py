@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -92,6 +93,18 @@ def serve(slot_ids: Collection[uuid.UUID], *, now: datetime, only: bool = False)
     finally:
         _freed.reset(token)
     return served
+
+
+@contextmanager
+def held_back() -> Iterator[set[uuid.UUID]]:
+    """Nobody in line is served inside: it is for a caller who takes freed seats for somebody whose
+    they are, and then serves the slots that this gives."""
+    queue: set[uuid.UUID] = set()
+    token = _freed.set(queue)
+    try:
+        yield queue
+    finally:
+        _freed.reset(token)
 
 
 def _round(slot_ids: Collection[uuid.UUID], served: Served, *, now: datetime) -> None:
