@@ -158,11 +158,20 @@ def hold_many(
     return bookings, refused
 
 
-def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True, **said: Any) -> None:
+def move(
+    booking: Booking,
+    slot: Slot,
+    *,
+    now: datetime,
+    by_customer: bool = False,
+    tell: bool = True,
+    **said: Any,
+) -> None:
     """Move a live booking to another slot; both are locked. The old seats go back in the same
     statement in which the new ones are taken.
 
     Args:
+        by_customer: its customer wants it; else the house does.
         said: what else the message to the customer says.
 
     Raises:
@@ -179,7 +188,7 @@ def move(booking: Booking, slot: Slot, *, now: datetime, tell: bool = True, **sa
     slot.refresh_from_db(fields=["taken_bookings", "taken_units"])
     booking.slot = slot
     booking.version += 1
-    _tell_rescheduled(booking, old, now=now, tell=tell, **said)
+    _tell_rescheduled(booking, old, now=now, by_customer=by_customer, tell=tell, **said)
 
 
 def move_many(
@@ -220,7 +229,12 @@ def move_many(
         booking.slot = slot
         booking.version += 1
     bookings = [booking for booking, _ in moved]
-    signals.bookings_rescheduled.send(Booking, bookings=bookings, now=now)
+    terms = signals.merged(
+        signals.bookings_rescheduled.send(
+            Booking, bookings=bookings, old=old, by_customer=False, now=now
+        )
+    )
+    said = {pk: {**said.get(pk, {}), **terms.get(pk, {})} for pk in old}
     outbox.emit_many(notices.rescheduled(bookings, old, said=said, reason=reason))
     left = sorted({slot.pk for slot in old.values()})
     signals.seats_released.send(Slot, slot_ids=left, now=now)
@@ -228,13 +242,27 @@ def move_many(
 
 
 def _tell_rescheduled(
-    booking: Booking, old: Slot, *, now: datetime, tell: bool = True, **said: Any
+    booking: Booking,
+    old: Slot,
+    *,
+    now: datetime,
+    by_customer: bool = False,
+    tell: bool = True,
+    **said: Any,
 ) -> None:
-    signals.bookings_rescheduled.send(Booking, bookings=[booking], now=now)
+    terms = signals.merged(
+        signals.bookings_rescheduled.send(
+            Booking, bookings=[booking], old={booking.pk: old}, by_customer=by_customer, now=now
+        )
+    )
     if tell:
         outbox.emit_many(
             notices.to_customers(
-                "booking.rescheduled", [booking], previous=notices.describe_slot(old), **said
+                "booking.rescheduled",
+                [booking],
+                said=terms,
+                previous=notices.describe_slot(old),
+                **said,
             )
         )
     signals.seats_released.send(Slot, slot_ids=[old.pk], now=now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q
 
@@ -157,19 +158,35 @@ def may_be_booked(slot: Slot, *, now: datetime) -> bool:
     return now + slot.resource.notice <= slot.starts_at <= now + slot.resource.horizon
 
 
-def check_cancel(booking: Booking, *, now: datetime) -> None:
-    """Raise TooLate when a customer may not cancel any more, or never could."""
-    if not booking.slot.resource.customers_may_cancel:
+def check_cancel(booking: Booking, *, now: datetime, until: datetime | None = None) -> None:
+    """Raise TooLate when a customer may not cancel any more, or never could.
+
+    Args:
+        until: the last moment, where a move has left another than the rule says.
+    """
+    resource = booking.slot.resource
+    if not resource.customers_may_cancel:
         raise TooLate("Only the staff can cancel this booking; ask them.")
-    if not may_be_cancelled(booking.slot, now=now):
-        raise _too_late(booking, booking.slot.resource.cancel_until_minutes, "cancelled")
+    if until is None:
+        if cancel_until(booking.slot) < now:
+            raise _too_late(booking, resource.cancel_until_minutes, "cancelled")
+    elif until < now:
+        there = until.astimezone(ZoneInfo(resource.time_zone))
+        raise TooLate(
+            f"This booking could be cancelled until {there:%Y-%m-%d %H:%M}, and moving it has not"
+            " changed that; ask the staff.",
+            until=until.isoformat(),
+        )
+
+
+def cancel_until(slot: Slot) -> datetime:
+    """The last moment at which customers may cancel what is booked in a slot, if they may."""
+    return slot.starts_at - timedelta(minutes=slot.resource.cancel_until_minutes)
 
 
 def may_be_cancelled(slot: Slot, *, now: datetime) -> bool:
     """Whether customers may still cancel what they have booked in a slot."""
-    resource = slot.resource
-    last = slot.starts_at - timedelta(minutes=resource.cancel_until_minutes)
-    return resource.customers_may_cancel and last >= now
+    return slot.resource.customers_may_cancel and cancel_until(slot) >= now
 
 
 def check_reschedule(booking: Booking, *, now: datetime) -> None:

@@ -38,8 +38,10 @@ slots_made = Signal()
 bookings_moving = Signal()
 
 # Bookings moved to other slots, their status as it was. Arguments: ``bookings`` (list, already
-# moved), ``now``.
-# Received by payments: what is due before the start follows the start.
+# moved), ``old`` (the slot of each before, by its primary key), ``by_customer`` (their customer
+# wanted it, not the house), ``now``. Whoever has to say something of it returns it, as above.
+# Received by payments: what is due before the start follows the start, and so do the deadlines
+# of cancelling, as far as they may.
 bookings_rescheduled = Signal()
 
 

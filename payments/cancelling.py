@@ -5,11 +5,12 @@ A fee is only kept of what was paid; nobody owes one. Decision 22.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from audit.errors import DomainError
 from bookings import rules
@@ -36,6 +37,7 @@ class Cost:
 
     Attributes:
         refused: why the asker cannot cancel it; None if they can.
+        possible_until: until when, inclusive, its customer may cancel it; None: only the staff may.
         free_until: until when, inclusive, it costs nothing; None: at any time.
         late_fee: what is kept after that, of what was paid.
         fee: what is kept if it is cancelled now.
@@ -44,6 +46,7 @@ class Cost:
     """
 
     refused: DomainError | None
+    possible_until: datetime | None
     free_until: datetime | None
     late_fee: Decimal
     fee: Decimal
@@ -72,13 +75,39 @@ def is_unpaid_part(item: CartItem) -> bool:
 def to_pay(transaction: CartTransaction, items: Iterable[CartItem]) -> Decimal:
     """What a transaction costs without what ended before it was paid.
 
-    Of one that has ended as a whole it is what it was over.
+    Of one that has expired it is what was to be paid until then; of one that was cancelled, what it
+    was over.
     """
-    if transaction.ended_at is not None:
+    if transaction.status == TransactionStatus.CANCELLED:
         return transaction.amount
-    return transaction.amount - sum(
-        (i.amount or NOTHING for i in items if is_unpaid_part(i)), NOTHING
+    # What expired with the transaction was to be paid until then.
+    together = ItemStatus.EXPIRED if transaction.status == TransactionStatus.EXPIRED else None
+    gone = (i for i in items if i.status != together and is_unpaid_part(i))
+    return transaction.amount - sum((i.amount or NOTHING for i in gone), NOTHING)
+
+
+def most_by_hand(
+    transaction: CartTransaction,
+    items: Iterable[CartItem],
+    *,
+    stated: Decimal,
+    owed: Decimal,
+) -> Decimal:
+    """The most that may be given back by hand: what can have been paid, less what it was for.
+
+    That is twice what a transaction was over, for whoever paid twice, or what its proofs state, if
+    that is more. Not what is still booked, or was served, nor what was kept.
+
+    Args:
+        stated: in its proofs, together.
+        owed: the refunds of it, but for those that were waived.
+    """
+    can_be_paid = max(2 * transaction.amount, stated)
+    used = sum(
+        ((i.amount or NOTHING) if i.status == ItemStatus.APPROVED else i.fee for i in items),
+        NOTHING,
     )
+    return max(NOTHING, can_be_paid - used - owed)
 
 
 def owed(item: CartItem) -> Decimal:
@@ -86,11 +115,31 @@ def owed(item: CartItem) -> Decimal:
     return (item.amount or NOTHING) - item.fee
 
 
-def free_until(item: CartItem | None, starts_at: datetime) -> datetime | None:
-    """The last moment at which cancelling costs nothing; None: there is no such end."""
-    if item is None or item.free_until_minutes is None or not item.late_fee:
+def free_until(item: CartItem, starts_at: datetime) -> datetime | None:
+    """The last moment at which cancelling costs nothing where a booking starts then, by the terms
+    of its item; None: there is no such end. What counts for it is ``item.free_until``."""
+    if item.free_until_minutes is None or not item.late_fee:
         return None
     return starts_at - timedelta(minutes=item.free_until_minutes)
+
+
+def possible_until(booking: Booking, item: CartItem | None) -> datetime | None:
+    """The last moment at which its customer may cancel a booking; None: only the staff may."""
+    if not booking.slot.resource.customers_may_cancel:
+        return None
+    moved = item.cancel_until if item else None
+    return moved or rules.cancel_until(booking.slot)
+
+
+def after_move(old: datetime, new: datetime, *, by_customer: bool, now: datetime) -> datetime:
+    """The deadline of a booking that moves, which was ``old`` and would be ``new`` by its start.
+
+    The house does nobody harm, so the later one counts. Nor does a customer escape by moving: what
+    has passed stays passed, or else who is late to cancel would move far ahead first.
+    """
+    if not by_customer:
+        return max(old, new)
+    return min(old, new) if old < now else new
 
 
 def cost(
@@ -111,13 +160,14 @@ def cost(
     """
     money = money_in(transaction)
     amount = (item.amount if item else None) or NOTHING
-    until = free_until(item, booking.slot.starts_at)
+    until = item.free_until if item else None
     fee = NOTHING
     # While nobody has looked at the account, it is all or nothing: there is nothing to keep from.
     if money == Money.SEEN and (by_customer or keep_fee) and until is not None and now > until:
         fee = min(item.late_fee, amount) if item else NOTHING
     return Cost(
-        refused=refusal(booking, by_customer=by_customer, now=now),
+        refused=refusal(booking, item, by_customer=by_customer, now=now),
+        possible_until=possible_until(booking, item),
         free_until=until,
         late_fee=item.late_fee if item and until else NOTHING,
         fee=fee,
@@ -127,17 +177,22 @@ def cost(
     )
 
 
-def refusal(booking: Booking, *, by_customer: bool, now: datetime) -> DomainError | None:
+def refusal(
+    booking: Booking, item: CartItem | None, *, by_customer: bool, now: datetime
+) -> DomainError | None:
     """Why a booking cannot be cancelled by this side now, or None."""
     try:
-        check(booking, by_customer=by_customer, now=now)
+        check(booking, item, by_customer=by_customer, now=now)
     except DomainError as error:
         return error
     return None
 
 
-def check(booking: Booking, *, by_customer: bool, now: datetime) -> None:
+def check(booking: Booking, item: CartItem | None, *, by_customer: bool, now: datetime) -> None:
     """Raise what keeps a booking from being cancelled by this side now.
+
+    Args:
+        item: of the booking; the house is not bound by what it says.
 
     Raises:
         BookingOver: it has ended, or it has started and a customer asks.
@@ -149,7 +204,12 @@ def check(booking: Booking, *, by_customer: bool, now: datetime) -> None:
         if booking.slot.starts_at <= now:
             raise BookingOver("This booking has started; ask the staff.")
         if booking.status != BookingStatus.HELD:
-            rules.check_cancel(booking, now=now)
+            check_in_time(booking, item, now=now)
+
+
+def check_in_time(booking: Booking, item: CartItem | None, *, now: datetime) -> None:
+    """Raise TooLate when its customer may not cancel a booking any more, or never could."""
+    rules.check_cancel(booking, now=now, until=item.cancel_until if item else None)
 
 
 def is_live(booking: Booking) -> bool:
@@ -157,8 +217,17 @@ def is_live(booking: Booking) -> bool:
     return BOOKING.allows("cancel", booking.status)
 
 
-def check_all(bookings: Sequence[Booking], *, by_customer: bool, now: datetime) -> list[Booking]:
+def check_all(
+    bookings: Sequence[Booking],
+    items: Mapping[UUID, CartItem],
+    *,
+    by_customer: bool,
+    now: datetime,
+) -> list[Booking]:
     """Those of an order that would be cancelled together; raises what keeps them from it.
+
+    Args:
+        items: of the bookings, by their primary keys; the house is not bound by what they say.
 
     Raises:
         BookingOver: somebody came or was missed, or one has started and a customer asks.
@@ -171,7 +240,7 @@ def check_all(bookings: Sequence[Booking], *, by_customer: bool, now: datetime) 
         if any(b.slot.starts_at <= now for b in live):
             raise BookingOver("A booking has started already; ask the staff.")
         for booking in live:
-            rules.check_cancel(booking, now=now)
+            check_in_time(booking, items.get(booking.pk), now=now)
     return live
 
 

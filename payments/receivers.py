@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from bookings import locks as booking_locks
 from bookings import signals
 from bookings.lifecycle import BOOKING, BookingStatus
 from bookings.models import Booking, Slot
-from payments import locks, selectors, transitions
+from payments import locks, owing, selectors, transitions
 from payments.lifecycle import (
     CART,
     ITEM_OF_BOOKING,
@@ -22,10 +22,13 @@ from payments.lifecycle import (
 from payments.models import Cart, CartItem, CartTransaction
 from waitlist import signals as waitlist_signals
 
+NOWHERE: Mapping[uuid.UUID, Slot] = {}
+
 
 def connect() -> None:
     signals.bookings_moved.connect(items_follow, dispatch_uid="payments.items_follow")
     signals.bookings_rescheduled.connect(deadlines_follow, dispatch_uid="payments.deadlines_follow")
+    signals.bookings_rescheduled.connect(terms_follow, dispatch_uid="payments.terms_follow")
     signals.bookings_moving.connect(prices_stay, dispatch_uid="payments.prices_stay")
     booking_locks.lock_together(locks.paid_together)
     waitlist_signals.entries_settled.connect(carts_follow, dispatch_uid="payments.carts_follow")
@@ -57,7 +60,7 @@ def items_follow(
     touched = locks.transactions(i.transaction_id for i in items if i.transaction_id)
     said = {}
     if move == "cancel":
-        said = transitions.owe_refunds(touched, items, now=now, reason=reason)
+        said = owing.owe_refunds(touched, items, now=now, reason=reason)
     _end_empty_transactions(touched, move, now=now, reason=reason)
     return said
 
@@ -79,7 +82,7 @@ def _end_empty_transactions(
         undecided = [t for t in empty if not t.decided_at]
         if undecided:
             transitions.move(undecided, move, ended_at=now, decision_reason=reason)
-        transitions.decide_proofs(empty, "reject")
+        transitions.decide_proofs(empty, "reject", now=now)
 
 
 def carts_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:
@@ -106,13 +109,30 @@ def prices_stay(pairs: Sequence[tuple[Booking, Slot]], **kwargs: Any) -> dict[uu
     }
 
 
+def terms_follow(
+    bookings: Sequence[Booking],
+    now: datetime,
+    old: Mapping[uuid.UUID, Slot] = NOWHERE,
+    by_customer: bool = False,
+    **kwargs: Any,
+) -> dict[uuid.UUID, dict[str, Any]]:
+    """Until when cancelling is free, and possible, follows the start, as far as it may.
+
+    Returns:
+        What the customers are to know of it, by booking.
+    """
+    if not old:
+        return {}
+    return owing.move_terms(bookings, old, by_customer=by_customer, now=now)
+
+
 def deadlines_follow(bookings: Sequence[Booking], now: datetime, **kwargs: Any) -> None:
     """What has to be paid or confirmed before the start follows the start.
 
-    As at checkout: on arrival, until the first start; in advance, within the organisation's
-    hours, but never past the first start. Under review no clock runs but that of the staff. The
-    others in the same transaction have the same deadline; who moves one should hold them all
-    (``payments.services.reschedule``), as they are locked here out of turn otherwise.
+    As at checkout: within the organisation's hours, but never past the first start. Under review
+    no clock runs but that of the staff. The others in the same transaction have the same deadline;
+    who moves one should hold them all (``payments.services.reschedule``), as they are locked here
+    out of turn otherwise.
     """
     moved = {b.pk: b for b in bookings if b.status == BookingStatus.PENDING}
     if not moved:

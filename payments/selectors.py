@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Sum
 
 from audit.compiled import Compiled, Param
 from audit.outbox import Recipient
 from audit.sql import prepared_cursor
-from bookings.lifecycle import SlotStatus
+from bookings.lifecycle import BookingStatus, SlotStatus
 from bookings.models import Booking, Customer, Membership, Organization, Role, Slot
 from bookings.permissions import LEADERS
 from bookings.selectors import Viewer, availability, bookable_slots, with_room
 from payments import cancelling
 from payments.cancelling import Cost, cost
 from payments.lifecycle import (
+    UNDECIDED,
     CartStatus,
     ItemStatus,
     LateStatus,
     PaymentMethod,
+    RefundStatus,
     TransactionStatus,
 )
 from payments.models import (
@@ -37,6 +40,8 @@ from payments.models import (
     Refund,
 )
 from payments.prices import Quote, quote
+from waitlist.lifecycle import OfferStatus
+from waitlist.models import Offer
 
 
 def price_rules(resource_ids: Iterable[uuid.UUID]) -> list[Price]:
@@ -156,14 +161,10 @@ def items_in_cart(cart: Cart) -> list[CartItem]:
     return items
 
 
-def items_with_terms(bookings: Sequence[Booking]) -> list[CartItem]:
-    """The items of bookings, if cancelling one of them may cost something; else none."""
-    items = list(
-        CartItem.objects.filter(
-            booking__in=[b.pk for b in bookings], transaction__isnull=False
-        ).order_by("pk")
-    )
-    return items if any(item.late_fee for item in items) else []
+def ordered_items(booking_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, CartItem]:
+    """The items of bookings that were checked out, by booking, in the order of their keys."""
+    rows = CartItem.objects.filter(booking__in=list(booking_ids), transaction__isnull=False)
+    return {item.booking_id: item for item in rows.order_by("pk")}
 
 
 def costs(
@@ -208,9 +209,14 @@ def transactions(viewer: Viewer) -> QuerySet[CartTransaction]:
 
 def with_parts(found: QuerySet[CartTransaction]) -> QuerySet[CartTransaction]:
     """Transactions with items, bookings and proofs, in three statements for any number."""
-    return found.select_related("customer", "late_payment").prefetch_related(
-        Prefetch("items", queryset=_items()),
-        Prefetch("proofs", queryset=Proof.objects.order_by("uploaded_at", "pk")),
+    by_hand = Refund.objects.filter(transaction=OuterRef("pk"), by_hand=True)
+    return (
+        found.select_related("customer", "late_payment")
+        .annotate(has_given_back=Exists(by_hand))
+        .prefetch_related(
+            Prefetch("items", queryset=_items()),
+            Prefetch("proofs", queryset=Proof.objects.order_by("uploaded_at", "pk")),
+        )
     )
 
 
@@ -238,13 +244,62 @@ def items_of(transaction: CartTransaction) -> list[CartItem]:
 
 def to_pay(transaction: CartTransaction) -> Decimal:
     """What a transaction costs without what ended before it was paid; one statement."""
-    return cancelling.to_pay(transaction, CartItem.objects.filter(transaction=transaction))
+    return to_pay_of([transaction])[transaction.pk]
 
 
-def refunds_of(items: Iterable[CartItem]) -> list[Refund]:
-    """What is owed back of the items of a transaction, the oldest first; refunds are loaded."""
+def to_pay_of(transactions: Collection[CartTransaction]) -> dict[uuid.UUID, Decimal]:
+    """The same of several, by their primary keys; one statement."""
+    items: dict[uuid.UUID, list[CartItem]] = {t.pk: [] for t in transactions}
+    for item in CartItem.objects.filter(transaction__in=list(items)):
+        if item.transaction_id is not None:
+            items[item.transaction_id].append(item)
+    return {t.pk: cancelling.to_pay(t, items[t.pk]) for t in transactions}
+
+
+def asked_for(transaction: CartTransaction, bookings: Sequence[Booking]) -> Decimal:
+    """The same, where all its bookings are known; no statement if none of them was cancelled."""
+    if all(b.status != BookingStatus.CANCELLED for b in bookings):
+        return transaction.amount
+    return to_pay(transaction)
+
+
+def refunds_of(transaction: CartTransaction, items: Iterable[CartItem]) -> list[Refund]:
+    """What is owed back of a transaction, the oldest first: for its items, whose refunds are
+    loaded, and by hand."""
     found = {i.refund.pk: i.refund for i in items if i.refund is not None}
+    if transaction.given_back is None:
+        load_given_back([transaction])
+    found |= {r.pk: r for r in transaction.given_back or ()}
     return sorted(found.values(), key=lambda r: (r.created_at, r.pk))
+
+
+def load_given_back(transactions: Iterable[CartTransaction]) -> None:
+    """Read what was given back by hand of several; one statement, or none where that cannot be.
+
+    Nothing is before a decision, and :func:`with_parts` says whether there is any.
+    """
+    rows = list(transactions)
+    of: dict[uuid.UUID, list[Refund]] = {
+        t.pk: [] for t in rows if t.status not in UNDECIDED and getattr(t, "has_given_back", True)
+    }
+    if of:
+        by_hand = Refund.objects.filter(transaction__in=list(of), by_hand=True)
+        for refund in by_hand.order_by("created_at", "pk"):
+            of[refund.transaction_id].append(refund)
+    for one in rows:
+        one.given_back = of.get(one.pk, [])
+
+
+def most_by_hand(transaction: CartTransaction) -> Decimal:
+    """The most that may be given back by hand of a transaction now; three statements."""
+    proofs = Proof.objects.filter(transaction=transaction).aggregate(n=Sum("amount"))
+    refunds = Refund.objects.filter(transaction=transaction).exclude(status=RefundStatus.WAIVED)
+    return cancelling.most_by_hand(
+        transaction,
+        CartItem.objects.filter(transaction=transaction),
+        stated=proofs["n"] or Decimal(0),
+        owed=refunds.aggregate(n=Sum("amount"))["n"] or Decimal(0),
+    )
 
 
 def refunds(viewer: Viewer) -> QuerySet[Refund]:
@@ -353,7 +408,8 @@ def other_times(
 ) -> dict[uuid.UUID, list[tuple[Slot, Comparison]]]:
     """For each booking, slots of its resource that have room for it, from a week before to a week
     after its own: the nearest ones by their start, each with what it costs beside what was agreed.
-    Its own is among them if it is free. Five statements for any number.
+    Its own is among them if it is free, or offered to its customer in line. Five statements for any
+    number, and one more where somebody waits.
 
     Args:
         bookings: whose seats are given back; slot and resource must be loaded.
@@ -378,6 +434,7 @@ def other_times(
     }
     slots |= {s.pk: s for s in own if s.resource.is_active}
     left = availability(list(slots.values()), now=now) if slots else {}
+    mine = _offered(bookings, [s for s in slots.values() if s.concerns_line], now=now)
     pairs: list[tuple[Booking, Slot]] = []
     for booking in bookings:
         start = booking.slot.starts_at
@@ -386,8 +443,8 @@ def other_times(
             for slot in slots.values()
             if slot.resource_id == booking.slot.resource_id
             and abs(slot.starts_at - start) <= TIMES_WITHIN
-            and left[slot.pk].bookings > 0
-            and left[slot.pk].units >= booking.units
+            and left[slot.pk].bookings + mine[booking.customer_id, slot.pk][0] > 0
+            and left[slot.pk].units + mine[booking.customer_id, slot.pk][1] >= booking.units
         ]
         fit.sort(key=lambda slot: (abs(slot.starts_at - start), slot.starts_at))
         pairs += [(booking, slot) for slot in fit[:MOST_TIMES]]
@@ -396,6 +453,27 @@ def other_times(
     found: dict[uuid.UUID, list[tuple[Slot, Comparison]]] = {b.pk: [] for b in bookings}
     for booking, slot in sorted(pairs, key=lambda pair: pair[1].starts_at):
         found[booking.pk].append((slot, _comparison(booking, slot, frozen, rules)))
+    return found
+
+
+def _offered(
+    bookings: Sequence[Booking], slots: Sequence[Slot], *, now: datetime
+) -> dict[tuple[uuid.UUID, uuid.UUID], tuple[int, int]]:
+    """How many bookings and people these customers are offered seats for in line, by customer and
+    slot."""
+    found: dict[tuple[uuid.UUID, uuid.UUID], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    if not slots:
+        return found
+    offers = Offer.objects.filter(
+        status=OfferStatus.OPEN,
+        expires_at__gt=now,
+        booking__slot__in=[s.pk for s in slots],
+        booking__customer__in={b.customer_id for b in bookings},
+    ).order_by()
+    rows = offers.values_list("booking__customer", "booking__slot", "booking__units")
+    for customer_id, slot_id, units in rows:
+        bookings_so_far, units_so_far = found[customer_id, slot_id]
+        found[customer_id, slot_id] = (bookings_so_far + 1, units_so_far + units)
     return found
 
 

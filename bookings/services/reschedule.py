@@ -78,7 +78,9 @@ def reschedule(
         booking, slot = take(
             booking_id, organization_id, slot_id, actor=actor, now=now, version=version
         )
-        holding.move(booking, slot, now=now, reason=reason)
+        holding.move(
+            booking, slot, now=now, by_customer=is_customers_wish(booking, actor), reason=reason
+        )
         op.rows = 1
     return booking
 
@@ -147,7 +149,8 @@ def propose(
             move such a booking.
         Invalid: it is the slot the booking has, the message is too long, or ``expires_at`` is
             not possible.
-        Forbidden: the actor is a customer, or the slot is another provider's.
+        Forbidden: the actor is a customer, or proposes to themselves, or the slot is another
+            provider's.
     """
     if len(message) > LONGEST_MESSAGE:
         raise Invalid(f"A message has at most {LONGEST_MESSAGE} characters.", field="message")
@@ -160,6 +163,8 @@ def propose(
     ):
         booking, slot = _lock(booking_id, organization_id, slot_id, now=now, version=version)
         _check_provider(booking, slot, provider_id)
+        if actor.is_user(booking.customer.user_id):  # or a yes would be the house's doing
+            raise Forbidden("This booking is your own: move it, or ask a colleague.")
         if booking.status == BookingStatus.RESCHEDULE_PROPOSED:
             raise ProposalOpen(
                 "Another time is proposed already. Wait for the answer, or take that proposal back"
@@ -303,6 +308,11 @@ def check_reason(reason: str) -> None:
     """Raise Invalid if a reason is too long."""
     if len(reason) > LONGEST_REASON:
         raise Invalid(f"A reason has at most {LONGEST_REASON} characters.", field="reason")
+
+
+def is_customers_wish(booking: Booking, actor: Actor) -> bool:
+    """Whether it is its customer who moves a booking; staff are customers of their own."""
+    return actor.kind == "customer" or actor.is_user(booking.customer.user_id)
 
 
 def check_slot(booking: Booking, slot: Slot, *, actor: Actor, now: datetime) -> None:

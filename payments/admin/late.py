@@ -15,7 +15,8 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, OuterRef, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -39,10 +40,10 @@ from bookings.admin.base import (
 from bookings.admin.show import ago, badge, link_to, slot_time, when
 from bookings.lifecycle import BookingStatus
 from bookings.permissions import organizations_with
-from payments import selectors
+from payments import cancelling, selectors
 from payments.admin import queue, show
-from payments.lifecycle import LateStatus
-from payments.models import LatePayment
+from payments.lifecycle import ItemStatus, LateStatus
+from payments.models import CartItem, LatePayment
 from payments.selectors import Comparison
 from payments.services import late as services
 
@@ -116,6 +117,20 @@ class LatePaymentAdmin(LongListMixin, ScopedModelAdmin):
             *super().get_urls(),
         ]
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """With what was to be paid: not what was cancelled before anybody paid."""
+        parts = CartItem.objects.filter(
+            transaction=OuterRef("transaction"),
+            status=ItemStatus.CANCELLED,
+            refund__isnull=True,
+            fee=0,
+        )
+        gone = parts.order_by().values("transaction").annotate(n=Sum("amount")).values("n")
+        not_due = Coalesce(Subquery(gone), Decimal(0))
+        due = F("transaction__amount") - not_due
+        found: models.QuerySet[Any] = super().get_queryset(request).annotate(was_due=due)
+        return found
+
     # --- the list ----------------------------------------------------------------------------
 
     @display(description=_("transaction"), ordering="transaction__reference")
@@ -137,9 +152,9 @@ class LatePaymentAdmin(LongListMixin, ScopedModelAdmin):
         amount = late.proof.amount
         return show.money(amount, late.transaction.currency) if amount is not None else "–"
 
-    @display(description=_("was to be paid"), ordering="transaction__amount")
-    def due(self, late: LatePayment) -> str:
-        return show.money(late.transaction.amount, late.transaction.currency)
+    @display(description=_("was to be paid"), ordering="was_due")
+    def due(self, late: Any) -> str:
+        return show.money(late.was_due, late.transaction.currency)
 
     @display(description=_("why the seats are gone"))
     def why(self, late: LatePayment) -> str:
@@ -177,7 +192,8 @@ class LatePaymentAdmin(LongListMixin, ScopedModelAdmin):
         is_open = late.status == LateStatus.OPEN
         posted = request.POST
         most = services.most_owed(found) if is_open else Decimal(0)
-        stated = late.proof.amount if late.proof.amount is not None else found.amount
+        due = cancelling.to_pay(found, found.items.all())
+        stated = late.proof.amount if late.proof.amount is not None else due
         request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
@@ -266,8 +282,8 @@ class LatePaymentAdmin(LongListMixin, ScopedModelAdmin):
         reason = typed(request.POST, "reason", MOST_TYPED)
         calls: dict[str, Callable[[], LatePayment]] = {
             "rebook": lambda: services.rebook(**common, note=note, slots=_slots(request.POST)),
-            "refund": lambda: services.pay_back(**common, note=note, amount=_amount(request)),
-            "credit": lambda: services.credit(**common, note=note, amount=_amount(request)),
+            "refund": lambda: services.pay_back(**common, note=note, amount=amount_in(request)),
+            "credit": lambda: services.credit(**common, note=note, amount=amount_in(request)),
             "dismiss": lambda: services.dismiss(**common, reason=reason),
             "reopen": lambda: services.reopen(**common, reason=reason),
         }
@@ -347,7 +363,8 @@ def _slots(posted: Any) -> dict[uuid.UUID, uuid.UUID]:
     return found
 
 
-def _amount(request: HttpRequest) -> Decimal:
+def amount_in(request: HttpRequest) -> Decimal:
+    """The amount that somebody typed, as people of their language write it."""
     text = formats.sanitize_separators(typed(request.POST, "amount"))
     try:
         amount = Decimal(str(text))

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
@@ -24,7 +25,7 @@ from bookings.models import Booking, Customer, Resource, Slot
 from bookings.permissions import may
 from bookings.selectors_free_times import lengths_of
 from payments import selectors
-from payments.admin import show
+from payments.admin import show, words
 from payments.cancelling import owed
 from payments.models import CartItem, CartTransaction, Price
 from payments.models.price import MIDNIGHT
@@ -44,6 +45,7 @@ def payment_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dic
     item = CartItem.objects.filter(booking=booking).select_related("transaction").first()
     rows = []
     if item and item.transaction:
+        item.booking = booking
         rows.append(
             [
                 link_to(item.transaction),
@@ -51,11 +53,19 @@ def payment_of_booking(request: HttpRequest, booking: Booking) -> tuple[str, dic
                 item.transaction.get_payment_method_display(),
                 show.payment_badge(item.transaction),
                 show.status_badge(item.transaction),
+                words.until_when(item, now=timezone.now()) or NOTHING,
             ]
         )
     return TABLE, {
         "title": _("Payment"),
-        "headers": [_("Transaction"), _("Price"), _("Payment"), _("Paid"), _("Status")],
+        "headers": [
+            _("Transaction"),
+            _("Price"),
+            _("Payment"),
+            _("Paid"),
+            _("Status"),
+            _("Cancelling"),
+        ],
         "rows": rows,
         "empty": _("It is still in the customer's cart: nothing is to be paid yet."),
     }

@@ -236,6 +236,7 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
                 "status": show_bookings.booking_badge(item.booking),
                 "price": show.money(item.amount, item.currency),
                 "fee": show.money(item.fee, item.currency) if item.fee else "",
+                "terms": words.until_when(item, now=now),
             }
             for item in items
         ],
@@ -262,7 +263,7 @@ def detail(transaction_id: uuid.UUID, *, now: datetime) -> dict[str, Any]:
                 "since": show_bookings.when(refund.created_at),
                 "settled": show_bookings.when(refund.settled_at) if refund.settled_at else "",
             }
-            for refund in refunds_of(items)
+            for refund in refunds_of(found, items)
         ],
         "cancelling": _cancelling(found, items, now=now),
         "earlier": _earlier(found),

@@ -88,11 +88,12 @@ class OfTransaction(Cancellation):
             raise NotFound("There is no such transaction.")
         by_customer = self.asker("payments.change_carttransaction", found.customer_id)
         now = timezone.now()
-        bookings = [item.booking for item in selectors.items_of(found)]
+        items = {item.booking_id: item for item in selectors.items_of(found)}
+        bookings = [item.booking for item in items.values()]
         refused: DomainError | None = None
         try:
             transitions.check(found, "cancel")
-            cancelling.check_all(bookings, by_customer=by_customer, now=now)
+            cancelling.check_all(bookings, items, by_customer=by_customer, now=now)
         except DomainError as error:
             refused = error
         live = [b for b in bookings if cancelling.is_live(b)]

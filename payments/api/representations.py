@@ -11,10 +11,11 @@ from django.urls import reverse
 
 from audit.api.answers import money, money_or_none, stamp, stamp_or_none
 from audit.errors import DomainError
+from bookings import rules
 from bookings.api import representations as bookings
 from bookings.models import Booking, Series, Slot
 from bookings.selectors import Availability, Viewer
-from payments import selectors
+from payments import cancelling, selectors
 from payments.cancelling import NOTHING, Cost, Total, owed, to_pay
 from payments.lifecycle import UNDECIDED, PaymentMethod, PaymentStatus
 from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
@@ -49,15 +50,27 @@ def free_time(row: Slot, price: Quote) -> dict[str, Any]:
 
 def terms(row: Slot, price: Quote) -> dict[str, Any]:
     """Until when a booking could be cancelled, and what it would cost; the resource is loaded."""
-    last = row.starts_at - timedelta(minutes=row.resource.cancel_until_minutes)
     free = price.free_until_minutes
     free_until = (
         row.starts_at - timedelta(minutes=free) if price.late_fee and free is not None else None
     )
     return {
-        "possible_until": stamp(last) if row.resource.customers_may_cancel else None,
+        "possible_until": stamp(rules.cancel_until(row))
+        if row.resource.customers_may_cancel
+        else None,
         "free_until": stamp_or_none(free_until),
         "late_fee": money(price.late_fee),
+    }
+
+
+def terms_agreed(row: Booking, item: CartItem | None) -> dict[str, Any] | None:
+    """The same of a booking that was checked out and is live; its slot and resource are loaded."""
+    if item is None or item.transaction_id is None or not cancelling.is_live(row):
+        return None
+    return {
+        "possible_until": stamp_or_none(cancelling.possible_until(row, item)),
+        "free_until": stamp_or_none(item.free_until),
+        "late_fee": money(item.late_fee),
     }
 
 
@@ -107,6 +120,7 @@ def booking(
         "currency": (item.currency or None) if item else None,
         "fee": money(item.fee) if item else money(NOTHING),
         "refund": money(owed(item)) if item and item.refund_id else None,
+        "cancellation": terms_agreed(row, item),
     }
 
 
@@ -115,6 +129,7 @@ def cost(row: Booking, found: Cost) -> dict[str, Any]:
     return {
         "booking": str(row.pk),
         **_whether(found.refused),
+        "possible_until": stamp_or_none(found.possible_until),
         "free_until": stamp_or_none(found.free_until),
         "late_fee": money(found.late_fee),
         "fee": money(found.fee),
@@ -161,6 +176,7 @@ def refund(row: Refund, viewer: Viewer) -> dict[str, Any]:
         "way": row.way,
         "status": row.status,
         "verified": row.verified,
+        "by_hand": row.by_hand,
         "reason": row.reason,
         "created_at": stamp(row.created_at),
         "settled_at": stamp_or_none(row.settled_at),
@@ -231,7 +247,7 @@ def transaction(
         "version": row.version,
         "bookings": [booking(i.booking, viewer, i, with_code=with_code) for i in items],
         "proofs": [proof(p, viewer) for p in proofs],
-        "refunds": [refund(r, viewer) for r in selectors.refunds_of(items)],
+        "refunds": [refund(r, viewer) for r in selectors.refunds_of(row, items)],
     }
 
 

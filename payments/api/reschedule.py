@@ -113,7 +113,8 @@ class Reschedule(BookingStep):
 
         Customers choose another time of the same resource and price, within its deadlines. Where a
         free time has the same price whatever its length, it is as long as theirs
-        (`length_differs`). While a proposal is open, it is answered or withdrawn first
+        (`length_differs`). A deadline of cancelling that has passed does not come back
+        (`cancellation` of the booking). While a proposal is open, it is answered or withdrawn first
         (`proposal_open`).
         """
         actor = self.mover(pk)

@@ -166,6 +166,12 @@ class PricedBooking(BookingSerializer):
     currency = serializers.CharField(allow_null=True, min_length=3, max_length=3)
     fee = Money(help_text="Kept when it was cancelled.")
     refund = Money(allow_null=True, help_text="The part of a refund that is for it.")
+    cancellation = CancellationTerms(
+        allow_null=True,
+        help_text="As it was agreed, and as moves have left it; null before checkout and once it is"
+        " over. Who moves their own booking gets new deadlines, but one that has passed does not"
+        " come back; if the house moves it, the later of both counts.",
+    )
 
 
 class BookingPage(Page):
@@ -226,6 +232,9 @@ class CancellationPart(serializers.Serializer):
 
 class CancellationOfBooking(CancellationPart):
     booking = serializers.UUIDField()
+    possible_until = serializers.DateTimeField(
+        allow_null=True, help_text="For its customer; null: only the staff cancel it."
+    )
     free_until = serializers.DateTimeField(
         allow_null=True, help_text="Inclusive; null: as long as it is possible."
     )
@@ -246,6 +255,9 @@ class RefundSerializer(serializers.Serializer):
     status = serializers.ChoiceField(choices=RefundStatus.choices)
     verified = serializers.BooleanField(
         help_text="The money has been seen; false while only a proof says that it came."
+    )
+    by_hand = serializers.BooleanField(
+        help_text="Staff saw more money than was to be paid, and noted it; no booking is named."
     )
     reason = serializers.CharField(allow_blank=True, help_text="Why it is owed.")
     created_at = serializers.DateTimeField(help_text="Owed since.")
@@ -269,11 +281,18 @@ class SettleRequest(serializers.Serializer):
 
 
 class WaiveRequest(serializers.Serializer):
-    note = serializers.CharField(max_length=500, help_text="Why it is not paid back.")
+    note = serializers.CharField(
+        max_length=500, help_text="Why it is not paid back; the customer is told."
+    )
 
 
 class ReopenRequest(serializers.Serializer):
-    reason = serializers.CharField(max_length=500, help_text="Why; it stays in the history.")
+    reason = serializers.CharField(max_length=500, help_text="Why; the customer is told.")
+
+
+class GiveBackRequest(serializers.Serializer):
+    amount = Money(help_text="At most what can have been paid besides what it was for.")
+    reason = serializers.CharField(max_length=500, help_text="Why; the customer is told.")
 
 
 class RejectRequest(Reason):

@@ -207,7 +207,7 @@ def _end_transaction(
         if settled.payment_method == PaymentMethod.PAY_NOW:
             changes["payment_status"] = PaymentStatus.FAILED
     transitions.move([settled], name, **changes)
-    transitions.decide_proofs([settled], "reject")
+    transitions.decide_proofs([settled], "reject", now=now)
     return FixResult.fixed(f"The transaction is {settled.get_status_display()} now.")
 
 

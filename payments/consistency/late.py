@@ -10,7 +10,7 @@ from audit.consistency.registry import FixResult, Problem, Scope, check, fix, ro
 from audit.context import Actor
 from audit.languages import our_reason
 from bookings.consistency.parts import mine, params
-from payments import locks, transitions
+from payments import locks, owing, transitions
 from payments.lifecycle import LateStatus, ProofStatus, TransactionStatus
 from payments.models import LatePayment, Proof
 
@@ -71,9 +71,7 @@ def fix_late_proofs(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     if late is not None and late.status in NEEDS_PEOPLE:
         return FixResult.needs_review(f"A late payment is {late.get_status_display()} already.")
     transitions.touch(found[0])
-    transitions.open_late(
-        found[0], proof, now=now, reason=our_reason("Found by a consistency check.")
-    )
+    owing.open_late(found[0], proof, now=now, reason=our_reason("Found by a consistency check."))
     return FixResult.fixed("A late payment is open now.")
 
 
@@ -119,7 +117,7 @@ def fix_late_open(problem: Problem, actor: Actor, now: datetime) -> FixResult:
         return FixResult.gone()
     if found[0].status == TransactionStatus.EXPIRED:
         return FixResult.gone()
-    transitions.resolve_late(
+    owing.resolve_late(
         late, "reinstate", actor=actor, now=now, note="Closed by a consistency check."
     )
     return FixResult.fixed("It is closed as booked after all.")

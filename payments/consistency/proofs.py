@@ -187,5 +187,5 @@ def fix_proof_status(problem: Problem, actor: Actor, now: datetime) -> FixResult
         booking_transitions.set_deadline(pending, pending_until=None)
         return FixResult.fixed("The transaction is under review now.")
     name = "accept" if settled.status == T.APPROVED else "reject"
-    count = transitions.decide_proofs([settled], name)
+    count = transitions.decide_proofs([settled], name, now=now)
     return FixResult.fixed(f"{count} proofs were decided as the transaction was.")

@@ -10,7 +10,7 @@ from audit.consistency.registry import FixResult, Problem, Scope, check, fix, ro
 from audit.context import Actor
 from audit.languages import our_reason
 from bookings.consistency.parts import mine, params
-from payments import cancelling, locks, transitions
+from payments import cancelling, locks, owing
 from payments.cancelling import Money
 from payments.lifecycle import ItemStatus, PaymentStatus, TransactionStatus
 from payments.models import CartItem
@@ -114,7 +114,7 @@ def fix_refund_missing(problem: Problem, actor: Actor, now: datetime) -> FixResu
     if item.refund_id is not None or cancelling.owed(item) <= 0:
         return FixResult.gone()
     paid = found[0].payment_status == PaymentStatus.PAID
-    transitions.owe_refunds(
+    owing.owe_refunds(
         found,
         [item],
         now=now,

@@ -98,6 +98,10 @@ class CartItem(models.Model):
     # time), and what is kept after that.
     free_until_minutes = models.PositiveIntegerField(null=True, blank=True)
     late_fee = models.DecimalField(max_digits=12, decimal_places=2, default=Decimal(0))
+    # The last free moment, as checkout and later moves have left it; and, where a move has left
+    # another than the rule of the resource says, the last one at which its customer may cancel.
+    free_until = models.DateTimeField(_("cancelling is free until"), null=True, blank=True)
+    cancel_until = models.DateTimeField(_("customers may cancel until"), null=True, blank=True)
     # What was kept when it was cancelled; the rest of what was paid is the refund's.
     fee = models.DecimalField(_("fee"), max_digits=12, decimal_places=2, default=Decimal(0))
     refund = models.ForeignKey(
@@ -141,6 +145,14 @@ class CartItem(models.Model):
                 condition=Q(fee=0, late_fee=0)
                 | Q(fee__gte=0, fee__lte=F("amount"), late_fee__gte=0, late_fee__lte=F("amount")),
                 name="payments_cartitem_fee_is_part_of_the_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    free_until__isnull=False, free_until_minutes__isnull=False, late_fee__gt=0
+                )
+                | Q(free_until__isnull=True)
+                & (Q(free_until_minutes__isnull=True) | Q(late_fee__lte=0)),
+                name="payments_cartitem_a_late_fee_says_since_when",
             ),
             models.CheckConstraint(
                 condition=Q(refund__isnull=True)

@@ -67,6 +67,7 @@ class Proof(models.Model):
         _("status"), max_length=10, choices=ProofStatus, default=ProofStatus.SUBMITTED
     )
     uploaded_at = models.DateTimeField(_("uploaded at"))
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
 
     history = Trail()
 

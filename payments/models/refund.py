@@ -76,7 +76,8 @@ class Refund(models.Model):
     """Money that is owed back to a customer, until staff say that it was paid, or why not.
 
     ``items`` are what it is for: each item has at most one. ``verified`` is False while only a
-    proof says that the money came, and nobody has looked at the account.
+    proof says that the money came, and nobody has looked at the account. ``by_hand`` is what
+    somebody noted who saw more money than was to be paid; it has no items.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -99,6 +100,9 @@ class Refund(models.Model):
         _("status"), max_length=10, choices=RefundStatus, default=RefundStatus.OWED
     )
     verified = models.BooleanField(_("the money has been seen"), default=True)
+    by_hand = models.BooleanField(
+        _("noted by hand"), default=False, db_default=False, editable=False
+    )
     reason = models.CharField(_("why"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("owed since"))
     settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
@@ -148,7 +152,9 @@ class Refund(models.Model):
                 name="keep_amount",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange("amount", "currency", "transaction", "customer"),
+                condition=pgtrigger.AnyChange(
+                    "amount", "currency", "transaction", "customer", "by_hand"
+                ),
                 func="""
                     RAISE EXCEPTION 'refund % stays what was owed', OLD.id USING
                         ERRCODE = 'check_violation',

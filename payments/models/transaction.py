@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -61,7 +62,8 @@ class CartTransaction(models.Model):
     due_at = models.DateTimeField(_("to be paid until"), null=True, blank=True)
     created_at = models.DateTimeField(_("made at"))
     submitted_at = models.DateTimeField(_("proof since"), null=True, blank=True)
-    # While its proof is under review: by when somebody decides, or the managers are told (again).
+    # While a proof is under review, or a request waits that is not paid first: by when somebody
+    # decides, or the managers are told (again).
     review_due_at = models.DateTimeField(_("review due at"), null=True, blank=True)
     escalations = models.PositiveSmallIntegerField(
         _("times the managers were told"), default=0, db_default=0
@@ -77,6 +79,8 @@ class CartTransaction(models.Model):
 
     # The bookings a service locked and changed with this row, so that showing it needs no second read.
     locked_bookings: Sequence[Booking] | None = None
+    # The refunds that were noted by hand, where they are known (``selectors.refunds_of``).
+    given_back: Sequence[Any] | None = None
 
     class Meta:
         verbose_name = _("transaction")
@@ -122,6 +126,7 @@ class CartTransaction(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status=TransactionStatus.UNDER_REVIEW, review_due_at__isnull=False)
+                | Q(status=TransactionStatus.PENDING) & ~Q(payment_method=PaymentMethod.PAY_NOW)
                 | (~Q(status=TransactionStatus.UNDER_REVIEW) & Q(review_due_at__isnull=True)),
                 name="payments_carttransaction_reviews_have_a_deadline",
             ),
@@ -167,7 +172,7 @@ class CartTransaction(models.Model):
             ),
             models.Index(
                 fields=["review_due_at"],
-                condition=Q(status=TransactionStatus.UNDER_REVIEW),
+                condition=Q(review_due_at__isnull=False),
                 name="payments_review_by_deadline",
             ),
         ]

@@ -7,7 +7,7 @@ may cancel, and which part of what was paid is kept. Decision 22.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,9 +19,9 @@ from bookings import locks as booking_locks
 from bookings import transitions as booking_transitions
 from bookings.models import Booking
 from bookings.services.bookings import check_version
-from payments import cancelling, locks, selectors, transitions
+from payments import cancelling, locks, owing, selectors
 from payments.errors import FeeDue, OwnTransaction
-from payments.models import CartTransaction
+from payments.models import CartItem, CartTransaction
 
 
 def cancel_booking(
@@ -58,16 +58,33 @@ def cancel_booking(
         audited(actor, reason=reason),
     ):
         booking = booking_locks.slot_and_booking(booking_id, organization_id=organization_id)
-        cancelling.check(booking, by_customer=is_customer(actor), now=now)
+        items = terms_of([booking], actor=actor, keep_fee=keep_fee)
+        cancelling.check(booking, items.get(booking_id), by_customer=is_customer(actor), now=now)
         check_version(booking, version)
-        agree([booking], actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now)
+        agree([booking], items, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now)
         booking_transitions.cancel([booking], now=now, reason=reason)
         op.rows = 1
     return booking
 
 
+def terms_of(
+    bookings: Sequence[Booking], *, actor: Actor, keep_fee: bool
+) -> dict[uuid.UUID, CartItem]:
+    """The items of locked bookings, by booking, where their terms matter; none, and no statement,
+    where the house cancels for others and keeps nothing."""
+    if not (is_customer(actor) or keep_fee or _some_own(bookings, actor)):
+        return {}
+    return selectors.ordered_items(b.pk for b in bookings)
+
+
+def _some_own(bookings: Sequence[Booking], actor: Actor) -> bool:
+    """Whether staff would cancel something of their own."""
+    return not is_customer(actor) and any(actor.is_user(b.customer.user_id) for b in bookings)
+
+
 def agree(
     bookings: Sequence[Booking],
+    items: Mapping[uuid.UUID, CartItem],
     *,
     actor: Actor,
     accepted_fee: Decimal | None,
@@ -76,23 +93,22 @@ def agree(
 ) -> None:
     """Note the fees of locked bookings that are about to be cancelled.
 
-    Their transactions are locked, so that nobody pays between the fee and the refund. Three
-    statements for any number, one where nothing could be kept, and none where the house cancels
-    for others and keeps nothing.
+    Their transactions are locked, so that nobody pays between the fee and the refund. Two
+    statements for any number, and none where nothing could be kept.
+
+    Args:
+        items: what :func:`terms_of` says of them, or of more bookings.
 
     Raises:
         FeeDue, OwnTransaction: see :func:`cancel_booking`. Nothing is changed.
     """
-    by_customer = is_customer(actor)
-    own = not by_customer and any(actor.is_user(b.customer.user_id) for b in bookings)
-    if not (by_customer or keep_fee or own):
-        return
-    items = selectors.items_with_terms(bookings)
-    if not items:
-        return
-    locked = locks.transactions(i.transaction_id for i in items if i.transaction_id)
-    found: dict[uuid.UUID | None, CartTransaction] = {t.pk: t for t in locked}
+    by_customer, own = is_customer(actor), _some_own(bookings, actor)
     of = {b.pk: b for b in bookings}
+    ours = [item for pk, item in items.items() if pk in of]
+    if not any(item.late_fee for item in ours):
+        return
+    locked = locks.transactions(i.transaction_id for i in ours if i.transaction_id)
+    found: dict[uuid.UUID | None, CartTransaction] = {t.pk: t for t in locked}
     costs = [
         cancelling.cost(
             of[item.booking_id],
@@ -102,14 +118,14 @@ def agree(
             keep_fee=keep_fee,
             now=now,
         )
-        for item in items
+        for item in ours
     ]
     fee = sum((c.fee for c in costs), cancelling.NOTHING)
     if by_customer and fee and accepted_fee != fee:
         raise fee_due(cancelling.total(costs))
     if own and not keep_fee and fee:
         raise OwnTransaction("Ask a colleague, or keep the fee: nobody waives their own.")
-    transitions.keep_fees((item, c.fee) for item, c in zip(items, costs, strict=True))
+    owing.keep_fees((item, c.fee) for item, c in zip(ours, costs, strict=True))
 
 
 def fee_due(total: cancelling.Total) -> FeeDue:

@@ -23,7 +23,7 @@ from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Customer, Organization
 from bookings.services import free_times
 from bookings.services.free_times import FreeTime
-from payments import locks, notices, selectors, transitions
+from payments import cancelling, locks, notices, selectors, transitions
 from payments.errors import CartEmpty, MethodNotOffered, MixedCurrencies
 from payments.lifecycle import CART, PaymentMethod, PaymentStatus
 from payments.models import Cart, CartItem, CartTransaction, PaymentPolicy
@@ -283,6 +283,7 @@ FROZEN = (
     "currency",
     "free_until_minutes",
     "late_fee",
+    "free_until",
 )
 
 
@@ -295,6 +296,7 @@ def _freeze(
         item.discount, item.tax_percent, item.tax = q.discount, q.tax_percent, q.tax
         item.amount, item.currency = q.amount, q.currency
         item.free_until_minutes, item.late_fee = q.free_until_minutes, q.late_fee
+        item.free_until = cancelling.free_until(item, item.booking.slot.starts_at)
     if new:
         CartItem.objects.bulk_create(items)
         return

@@ -18,7 +18,7 @@ from bookings.lifecycle import BookingStatus
 from bookings.models import Booking
 from bookings.notices import Said
 from bookings.services.bookings import check_version
-from payments import cancelling, locks, notices, selectors, transitions
+from payments import cancelling, locks, notices, owing, selectors, transitions
 from payments.errors import NotPayable, OwnTransaction, ProofMissing
 from payments.lifecycle import ItemStatus, PaymentMethod, PaymentStatus, ProofStatus
 from payments.models import CartItem, CartTransaction
@@ -87,10 +87,14 @@ def approve_locked(
     if found.payment_method == PaymentMethod.PAY_NOW:
         changes |= {"payment_status": PaymentStatus.PAID, "paid_at": now}
     transitions.move([found], "approve", **changes)
+    found.given_back = []  # nothing is by hand before a decision
     if _some_cancelled(bookings):
-        transitions.verify_refunds(found)
-    accepted = transitions.decide_proofs([found], "accept")
-    outbox.emit_many([notices.to_customer("transaction.approved", found, pending)])
+        owing.verify_refunds(found)
+    accepted = transitions.decide_proofs([found], "accept", now=now)
+    amount = selectors.asked_for(found, bookings)
+    outbox.emit_many(
+        [notices.to_customer("transaction.approved", found, pending, amount=str(amount))]
+    )
     return 1 + 3 * len(pending) + accepted
 
 
@@ -141,25 +145,26 @@ def reject(
         elif found.payment_method == PaymentMethod.PAY_NOW:
             changes["payment_status"] = PaymentStatus.FAILED
         transitions.move([found], "reject", ended_at=now, **changes)
-        transitions.decide_proofs([found], "reject")
+        transitions.decide_proofs([found], "reject", now=now)
         said: Said = {}
         if refund:
             said = _owe_all(found, now=now, reason=reason, some_cancelled=gone)
         elif gone:
-            transitions.waive_unseen(found, actor=actor, now=now, note=reason)
+            owing.waive_unseen(found, actor=actor, now=now, note=reason)
         outbox.emit_many(
             [
                 notices.to_customer(
                     "transaction.rejected",
                     found,
                     pending,
+                    amount=str(selectors.asked_for(found, bookings)),
                     reason=reason,
                     **notices.money_back(said),
                 )
             ]
         )
         op.rows = 1 + 2 * len(pending)
-        found.locked_bookings = bookings
+        found.locked_bookings, found.given_back = bookings, []
     return found
 
 
@@ -196,8 +201,13 @@ def cancel(
         found = locks.transaction(transaction_id, organization_id=organization_id)
         transitions.check(found, "cancel")
         check_version(found, version)
-        live = cancelling.check_all(bookings, by_customer=cancellation.is_customer(actor), now=now)
-        cancellation.agree(live, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now)
+        items = cancellation.terms_of(bookings, actor=actor, keep_fee=keep_fee)
+        live = cancelling.check_all(
+            bookings, items, by_customer=cancellation.is_customer(actor), now=now
+        )
+        cancellation.agree(
+            live, items, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now
+        )
         # The last booking takes the transaction with it (payments/receivers.py).
         said = booking_transitions.cancel(live, now=now, reason=reason, tell=False)
         found.refresh_from_db()
@@ -266,9 +276,9 @@ def _owe_all(found: CartTransaction, *, now: datetime, reason: str, some_cancell
     """The money of a transaction that was just rejected is there: all of it is owed back."""
     rejected = CartItem.objects.filter(transaction=found, status=ItemStatus.REJECTED)
     if some_cancelled:
-        transitions.verify_refunds(found)
+        owing.verify_refunds(found)
     # What was cancelled before the proof came was not to be paid, and is not owed back.
-    return transitions.owe_refunds([found], list(rejected.order_by("pk")), now=now, reason=reason)
+    return owing.owe_refunds([found], list(rejected.order_by("pk")), now=now, reason=reason)
 
 
 def _not_own(found: CartTransaction, actor: Actor) -> None:

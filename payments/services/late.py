@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -17,15 +18,17 @@ from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
 from audit.languages import our_reason
 from audit.observability.operations import Operation, operation
-from bookings import holding
+from audit.outbox import Event
+from bookings import claiming, holding
 from bookings.lifecycle import BookingStatus
 from bookings.models import Booking, Slot
 from bookings.services.bookings import check_version
-from payments import locks, notices, selectors, transitions
+from payments import locks, notices, owing, selectors, transitions
 from payments.errors import AlreadyDecided, OwnTransaction, SeatsGone
 from payments.lifecycle import LateStatus, ProofStatus, RefundWay
 from payments.models import CartTransaction, LatePayment, Proof, Refund
 from payments.services.decisions import check_reason
+from waitlist.services import letting_go, serving
 
 CAME_LATE = our_reason("The proof of payment came late.")
 LONGEST_NOTE = 500
@@ -61,43 +64,77 @@ def take(
     a late payment for the staff to decide on.
 
     The rules of booking do not count for somebody who has paid; whoever waits in line comes
-    first. Transaction, bookings and slots are locked.
+    first, and what they are offered there themselves they get. Transaction, bookings and slots are
+    locked.
 
     Args:
         late: what is open already, or was dismissed.
     """
     ended = [b for b in bookings if b.status == BookingStatus.EXPIRED]
-    gone = holding.reinstate([(b, slots[b.slot_id]) for b in ended], now=now, reason=CAME_LATE)
+    gone = _take_seats([(b, slots[b.slot_id]) for b in ended], found.customer_id, now=now)
     if ended and not gone:
         transitions.reinstate(found, ended, now=now)
         if late is not None:
             if late.status == LateStatus.DISMISSED:
-                transitions.reopen_late(late)
+                owing.reopen_late(late)
             if late.status == LateStatus.OPEN:
-                transitions.resolve_late(
+                owing.resolve_late(
                     late, "reinstate", actor=actor, now=now, note=CAME_LATE, proof=proof
                 )
-        outbox.emit_many([notices.to_customer("proof.received_late", found, ended)])
+        outbox.emit_many([_to_customer("proof.received_late", found, ended)])
         return
     reason = why_gone(ended, gone) or "None of its bookings can be taken again."
     transitions.touch(found)
-    transitions.open_late(found, proof, now=now, reason=reason)
+    owing.open_late(found, proof, now=now, reason=reason)
     others = []
     if not found.organization.email:
         others = selectors.told_of_reviews([found.organization])[found.organization_id]
     outbox.emit_many(
         [
-            notices.to_customer("payment.late", found, ended, reason=reason),
+            _to_customer("payment.late", found, ended, reason=reason),
             notices.to_organization(
                 "payment.late_opened",
                 found,
                 ended,
                 others=others,
+                amount=str(selectors.to_pay(found)),
                 reason=reason,
                 stated=str(proof.amount) if proof.amount is not None else "",
             ),
         ]
     )
+
+
+def _take_seats(
+    pairs: Sequence[tuple[Booking, Slot]], customer_id: uuid.UUID, *, now: datetime
+) -> dict[uuid.UUID, DomainError]:
+    """``holding.reinstate``; seats that the customer is offered in line for the same slots are
+    theirs, and go into it. If it cannot be, the offers stand."""
+    open_ones = [s for _, s in pairs if claiming.is_bookable(s, now=now) and s.concerns_line]
+    claiming.serve_lines(open_ones, now=now)  # whoever came first comes first
+    offers = letting_go.open_offers([s.pk for s in open_ones], customer_id) if open_ones else []
+    if not offers:
+        return holding.reinstate(pairs, now=now, reason=CAME_LATE)
+    point = transaction.savepoint()
+    with serving.held_back() as freed:
+        letting_go.let_go(offers, now=now)
+        claiming.read_counters(open_ones)
+        gone = holding.reinstate(pairs, now=now, reason=CAME_LATE)
+    if gone:
+        transaction.savepoint_rollback(point)
+        claiming.read_counters(open_ones)
+    else:
+        transaction.savepoint_commit(point)
+        serving.serve(freed, now=now)
+    return gone
+
+
+def _to_customer(
+    kind: str, found: CartTransaction, bookings: Sequence[Booking], **payload: Any
+) -> Event:
+    """A message about what was to be paid, which may be less than the order was over."""
+    amount = {"amount": str(selectors.to_pay(found))}
+    return notices.to_customer(kind, found, bookings, **(amount | payload))
 
 
 def why_gone(bookings: Sequence[Booking], gone: Mapping[uuid.UUID, DomainError]) -> str:
@@ -163,7 +200,8 @@ def rebook(
     ):
         it = _lock(late_id, organization_id, actor, version, also=set(slots.values()))
         pairs = _pairs(it, slots)
-        gone = holding.reinstate(pairs, now=now, reason=CAME_LATE)
+        old = {booking.pk: booking.slot for booking, _ in pairs}
+        gone = _take_seats(pairs, it.transaction.customer_id, now=now)
         if gone or not pairs:
             wanted = {booking.pk: slot for booking, slot in pairs}
             raise SeatsGone(
@@ -174,10 +212,12 @@ def rebook(
                 bookings={str(pk): error.detail for pk, error in gone.items()},
             )
         ended = [booking for booking, _ in pairs]
+        moved = [b for b in ended if b.slot_id != old[b.pk].pk]
+        owing.move_terms(moved, old, by_customer=False, now=now)
         transitions.reinstate(it.transaction, ended, now=now)
-        transitions.resolve_late(it.late, "reinstate", actor=actor, now=now, note=note)
+        owing.resolve_late(it.late, "reinstate", actor=actor, now=now, note=note)
         outbox.emit_many(
-            [notices.to_customer("payment.late_rebooked", it.transaction, ended, reason=note)]
+            [_to_customer("payment.late_rebooked", it.transaction, ended, reason=note)]
         )
         op.rows = 2 + 2 * len(ended)
     return it.late
@@ -251,7 +291,7 @@ def _owe(
                 " was to be paid.",
                 field="amount",
             )
-        transitions.check_late(it.late, name)
+        owing.check_late(it.late, name)
         refund = Refund(
             organization_id=organization_id,
             customer=found.customer,
@@ -260,12 +300,12 @@ def _owe(
             currency=found.currency,
             way=way,
             verified=True,
-            reason=transitions.shorten(f"{CAME_LATE} {it.late.reason}"),
+            reason=owing.shorten(f"{CAME_LATE} {it.late.reason}"),
             created_at=now,
         )
-        transitions.owe(it.late, refund)
-        transitions.decide_proofs([found], "accept")
-        transitions.resolve_late(it.late, name, actor=actor, now=now, note=note, refund=refund)
+        owing.owe(it.late, refund)
+        transitions.decide_proofs([found], "accept", now=now)
+        owing.resolve_late(it.late, name, actor=actor, now=now, note=note, refund=refund)
         transitions.touch(found)
         outbox.emit_many(
             [notices.to_customer(kind, found, it.ended, amount=str(amount), reason=note)]
@@ -279,7 +319,7 @@ def most_owed(found: CartTransaction) -> Decimal:
     paid, or what was to be paid, if that is more."""
     stated = Proof.objects.filter(transaction=found, status=ProofStatus.SUBMITTED)
     amounts = stated.values_list("amount", flat=True)
-    return max(found.amount, sum((a for a in amounts if a is not None), Decimal(0)))
+    return max(selectors.to_pay(found), sum((a for a in amounts if a is not None), Decimal(0)))
 
 
 def dismiss(
@@ -304,11 +344,11 @@ def dismiss(
         audited(actor, reason=reason),
     ):
         it = _lock(late_id, organization_id, actor, version)
-        transitions.resolve_late(it.late, "dismiss", actor=actor, now=now, note=reason)
-        transitions.decide_proofs([it.transaction], "reject")
+        owing.resolve_late(it.late, "dismiss", actor=actor, now=now, note=reason)
+        transitions.decide_proofs([it.transaction], "reject", now=now)
         transitions.touch(it.transaction)
         outbox.emit_many(
-            [notices.to_customer("payment.late_dismissed", it.transaction, it.ended, reason=reason)]
+            [_to_customer("payment.late_dismissed", it.transaction, it.ended, reason=reason)]
         )
         op.rows = 3
     return it.late
@@ -323,8 +363,8 @@ def reopen(
     now: datetime,
     version: int | None = None,
 ) -> LatePayment:
-    """What was dismissed is decided anew, as the money was found after all; its newest proof waits
-    again.
+    """What was dismissed is decided anew, as the money was found after all; the proofs that were
+    rejected with it wait again.
 
     Raises:
         LatePaymentDecided: it was not dismissed.
@@ -337,10 +377,10 @@ def reopen(
         audited(actor, reason=reason),
     ):
         it = _lock(late_id, organization_id, actor, version)
-        transitions.reopen_late(it.late)
+        owing.reopen_late(it.late)
         transitions.touch(it.transaction)
         outbox.emit_many(
-            [notices.to_customer("payment.late_reopened", it.transaction, it.ended, reason=reason)]
+            [_to_customer("payment.late_reopened", it.transaction, it.ended, reason=reason)]
         )
         op.rows = 3
     return it.late
@@ -379,7 +419,7 @@ def _lock(
 
 
 def _pairs(it: _Locked, wanted: Mapping[uuid.UUID, uuid.UUID]) -> list[tuple[Booking, Slot]]:
-    transitions.check_late(it.late, "reinstate")
+    owing.check_late(it.late, "reinstate")
     ended = {b.pk: b for b in it.ended}
     if not set(wanted) <= set(ended):
         raise NotFound("There is no such booking in this transaction.")

@@ -165,7 +165,8 @@ def _put_under_review(
         booking_transitions.set_deadline(pending, pending_until=None)
     else:
         transitions.touch(found)
-    outbox.emit_many([notices.to_customer("proof.received", found, bookings)])
+    amount = selectors.asked_for(found, bookings)
+    outbox.emit_many([notices.to_customer("proof.received", found, bookings, amount=str(amount))])
 
 
 def transaction_of_booking(*, booking_id: uuid.UUID, customer: Customer) -> uuid.UUID:

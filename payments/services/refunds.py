@@ -16,7 +16,7 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import Invalid
 from audit.observability.operations import operation
-from payments import locks, notices, transitions
+from payments import locks, notices, owing
 from payments.errors import OwnTransaction, RefundSettled, RefundUnverified
 from payments.lifecycle import RefundStatus
 from payments.models import Refund
@@ -56,7 +56,7 @@ def settle(
                     " account, and say so first.",
                     refund=str(refund.pk),
                 )
-        transitions.move_refunds(found, "settle", reference=reference, **_settled(actor, now=now))
+        owing.move_refunds(found, "settle", reference=reference, **_settled(actor, now=now))
         outbox.emit_many(notices.refunds("refund.settled", found, reference=reference))
 
     return _change(
@@ -81,7 +81,7 @@ def waive(
     note = _text(note, "note", LONGEST_NOTE, "Say why it is not paid back.")
 
     def step(found: Sequence[Refund]) -> None:
-        transitions.move_refunds(found, "waive", note=note, **_settled(actor, now=now))
+        owing.move_refunds(found, "waive", note=note, **_settled(actor, now=now))
 
     return _change("refund.waive", refund_ids, organization_ids, step, actor=actor, reason=note)
 
@@ -104,7 +104,7 @@ def reopen(
     reason = _text(reason, "reason", LONGEST_NOTE, "Say why: it stays in the history.")
 
     def step(found: Sequence[Refund]) -> None:
-        transitions.move_refunds(
+        owing.move_refunds(
             found,
             "reopen",
             reference="",

@@ -41,6 +41,9 @@ def reschedule(
     So a slot with another price is refused, unless staff say that the booking keeps its price
     there; the trail and the message to the customer then say so. A free time of another length is
     another thing to customers where its price does not depend on the length; staff may move there.
+    Until when cancelling is free, and possible, follows the new start: never for the worse if the
+    house moves it, and not any more once it has passed if the customer does
+    (``cancelling.after_move``).
 
     Args:
         slot_id: a slot, or the free time for which one is made.
@@ -72,7 +75,8 @@ def reschedule(
         terms = _agree(booking, slot, actor=actor, accept_price=accept_price)
         why = " ".join(filter(None, [reason, f"({terms.words})" if terms.words else ""]))
         with audited(actor, reason=why):
-            holding.move(booking, slot, now=now, reason=reason, **terms.said)
+            wish = bookings_reschedule.is_customers_wish(booking, actor)
+            holding.move(booking, slot, now=now, by_customer=wish, reason=reason, **terms.said)
     return booking
 
 

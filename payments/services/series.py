@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -35,9 +35,9 @@ from bookings.errors import (
 from bookings.lifecycle import BOOKING, SlotStatus
 from bookings.models import Booking, Customer, Organization, Resource, Series, Slot
 from bookings.services import free_times
-from payments import notices
+from payments import cancelling, notices
 from payments.errors import SeriesNotFree
-from payments.models import CartTransaction
+from payments.models import CartItem, CartTransaction
 from payments.services import cancellation, checkout, desk
 from payments.services.carts import check_units
 from payments.services.decisions import check_reason
@@ -362,12 +362,13 @@ def cancel_series(
         live = [b for b in _from(bookings, from_booking_id) if _can_be_cancelled(b, now=now)]
         if not live:
             raise BookingOver("Nothing of this series is to come.")
-        too_late = [b for b in live if actor.kind == "customer" and _is_too_late(b, now=now)]
+        items = cancellation.terms_of(live, actor=actor, keep_fee=keep_fee)
+        too_late = [b for b in live if actor.kind == "customer" and _is_too_late(b, items, now=now)]
         going = [b for b in live if b not in too_late]
         if not going:
-            rules.check_cancel(too_late[0], now=now)
+            cancelling.check_in_time(too_late[0], items.get(too_late[0].pk), now=now)
         cancellation.agree(
-            going, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now
+            going, items, actor=actor, accepted_fee=accepted_fee, keep_fee=keep_fee, now=now
         )
         said = booking_transitions.cancel(going, now=now, reason=reason, tell=False)
         outbox.emit_many([notices.series_cancelled(series, going, reason=reason, said=said)])
@@ -568,9 +569,9 @@ def _can_be_cancelled(booking: Booking, *, now: datetime) -> bool:
     return BOOKING.allows("cancel", booking.status) and booking.slot.starts_at > now
 
 
-def _is_too_late(booking: Booking, *, now: datetime) -> bool:
+def _is_too_late(booking: Booking, items: Mapping[uuid.UUID, CartItem], *, now: datetime) -> bool:
     try:
-        rules.check_cancel(booking, now=now)
+        cancelling.check_in_time(booking, items.get(booking.pk), now=now)
     except TooLate:
         return True
     return False

@@ -89,7 +89,7 @@ def test_the_last_free_moment_is_still_free(seconds, fee):
     assert (found.fee, found.refund, found.late_fee) == (fee, 20 - fee, FEE)
 
 
-def test_the_terms_move_with_the_booking():
+def test_the_terms_move_with_a_booking_that_the_house_moves():
     resource = m.priced()
     made = m.paid(resource, hours=3)
     (booking,) = m.bookings_of(made)

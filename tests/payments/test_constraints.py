@@ -143,6 +143,9 @@ CLAIMS = {
         w.other, review_due_at=None
     ),
     "payments_cartitem_fee_is_part_of_the_amount": lambda w: change(w.item, fee=Decimal("20.01")),
+    "payments_cartitem_a_late_fee_says_since_when": lambda w: change(
+        w.item, late_fee=Decimal(1), free_until_minutes=60
+    ),
     "payments_cartitem_refunded_has_ended": lambda w: change(w.item, refund_id=w.refund.pk),
     "payments_cancellationpolicy_fee_is_a_percentage": lambda w: change(w.policy, fee_percent=101),
     "payments_cancellationpolicy_least_fee_is_sane": lambda w: change(w.policy, least_fee=-1),

@@ -34,6 +34,7 @@ from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.corruption import check, corrupt, fix, last_line
 from tests.faults import raising, striking
 from tests.invariants import assert_consistent, everything
+from tests.payments import money as m
 from waitlist.models import Offer, WaitlistPolicy
 from waitlist.services import joining
 
@@ -478,6 +479,175 @@ def test_a_proof_without_an_amount_stands_for_what_was_to_be_paid():
     assert late.most_owed(made) == made.amount
 
 
+def partly_cancelled():
+    """Of two bookings one was cancelled before anybody paid, and the other expired: 20 were due."""
+    slots = f.make_slots(shop(), 2, start=f.soon(200))
+    made = f.check_out(customer_of(slots[0].resource), *slots)
+    m.cancel(m.bookings_of(made)[0], actor=f.actor_of(made.customer))
+    make_overdue(made)
+    assert sweep() == 1
+    taken(slots[1])
+    f.submit_proof(made)
+    made.refresh_from_db()
+    return made, LatePayment.objects.get(transaction=made)
+
+
+def test_what_was_cancelled_before_anybody_paid_was_not_to_be_paid():
+    made, found = partly_cancelled()
+
+    assert made.amount == 40
+    assert late.most_owed(made) == selectors.to_pay(made) == 20
+    for kind in ("transaction.expired", "payment.late", "payment.late_opened"):
+        assert told(kind)[0].payload["amount"] == "20.00", kind
+    refuses(Invalid, late.pay_back, found, amount=Decimal("20.01"))
+    done = decide(late.pay_back, found, amount=Decimal(20))
+    assert done.refund.amount == 20
+    assert_consistent()
+
+
+def test_every_proof_that_was_dismissed_waits_again():
+    made, found = lost_seats()
+    earlier = made.proofs.get()
+    decide(late.dismiss, found, reason="not on the account")
+    f.submit_proof(made, amount=Decimal("40.00"))  # opens it again; the first stays dismissed
+    f.submit_proof(made, amount=Decimal("40.00"))
+    found.refresh_from_db()
+    assert late.most_owed(made) == 80
+    decide(late.dismiss, found, reason="not on the account")
+
+    found.refresh_from_db()
+    decide(late.reopen, found, reason="both were found")
+
+    assert late.most_owed(made) == 80
+    earlier.refresh_from_db()
+    assert earlier.status == "rejected"
+    assert made.proofs.filter(status="submitted", decided_at=None).count() == 2
+    decide(late.pay_back, found, amount=Decimal(80))
+    assert_consistent()
+
+
+# What the customer is offered in line themselves
+
+
+def offered_own_seat(seats=1, wants=1):
+    """An order expired, somebody took its seat, its customer joined the line, and is offered it."""
+    slot = f.make_slot(shop(), starts_at=f.soon(200), max_bookings=seats)
+    made = expired(slot.resource, slots=[slot])
+    rival = taken(slot)
+    entry = line.join(
+        organization=made.organization,
+        customer=made.customer,
+        wanted=slot.pk,
+        units=wants,
+        actor=f.actor_of(made.customer),
+        now=timezone.now(),
+    )
+    decisions.cancel(
+        transaction_id=rival.pk,
+        organization_id=rival.organization_id,
+        actor=f.SYSTEM,
+        reason="ill",
+        now=timezone.now(),
+    )
+    entry.refresh_from_db()
+    assert entry.status == "offered"
+    return made, slot, entry
+
+
+def test_who_is_offered_the_seat_in_line_gets_it_for_the_late_money():
+    made, slot, entry = offered_own_seat()
+
+    f.submit_proof(made)
+
+    assert statuses(made) == REVIEWED
+    assert not LatePayment.objects.exists()
+    entry.refresh_from_db()
+    slot.refresh_from_db()
+    assert (entry.status, Offer.objects.get().status) == ("settled", "withdrawn")
+    assert slot.taken_bookings == 1
+    assert_consistent()
+
+
+def test_and_staff_book_it_after_all():
+    made, slot, entry = offered_own_seat()
+    line.leave(
+        entry_id=entry.pk,
+        organization_id=made.organization_id,
+        actor=f.actor_of(made.customer),
+        now=timezone.now(),
+    )
+    rival = taken(slot)
+    f.submit_proof(made)
+    found = LatePayment.objects.get()
+    again = line.join(
+        organization=made.organization,
+        customer=made.customer,
+        wanted=slot.pk,
+        units=1,
+        actor=f.actor_of(made.customer),
+        now=timezone.now(),
+    )
+    make_overdue(rival)
+    sweep()
+    (booking,) = m.bookings_of(made)
+    times = selectors.other_times([booking], now=timezone.now())[booking.pk]
+    assert [s.pk for s, _ in times] == [slot.pk]
+
+    decide(late.rebook, found, slots={})
+
+    assert statuses(made) == REVIEWED
+    again.refresh_from_db()
+    assert again.status == "settled"
+    assert_consistent()
+
+
+def test_what_is_left_of_the_offer_goes_to_the_next_in_line():
+    made, slot, entry = offered_own_seat(seats=2, wants=2)
+    behind = line.join(
+        organization=made.organization,
+        customer=customer_of(slot.resource),
+        wanted=slot.pk,
+        units=1,
+        actor=f.SYSTEM,
+        now=timezone.now(),
+    )
+
+    f.submit_proof(made)
+
+    assert statuses(made) == REVIEWED
+    for one, status in ((entry, "settled"), (behind, "offered")):
+        one.refresh_from_db()
+        assert one.status == status
+    assert_consistent()
+
+
+def test_if_not_all_seats_can_be_had_the_offer_stands():
+    first = f.make_slot(shop(), starts_at=f.soon(200))
+    second = f.make_slot(first.resource, starts_at=f.soon(210))
+    made = expired(first.resource, slots=[first, second])
+    rival = taken(first)
+    taken(second)
+    entry = line.join(
+        organization=made.organization,
+        customer=made.customer,
+        wanted=first.pk,
+        units=1,
+        actor=f.actor_of(made.customer),
+        now=timezone.now(),
+    )
+    make_overdue(rival)
+    sweep()
+
+    f.submit_proof(made)
+
+    assert statuses(made) == EXPIRED
+    reason = LatePayment.objects.get().reason
+    assert reason.count("full") == 1  # not of the seat that is theirs
+    entry.refresh_from_db()
+    assert (entry.status, Offer.objects.get().status) == ("offered", "open")
+    assert_consistent()
+
+
 def test_what_goes_back_takes_no_further_proof():
     made, found = lost_seats()
     decide(late.pay_back, found, amount=Decimal(40))
@@ -908,6 +1078,11 @@ def closing_it_with_the_seats():
     return lambda: f.submit_proof(made)
 
 
+def using_the_own_offer():
+    made, _slot, _entry = offered_own_seat()
+    return lambda: f.submit_proof(made)
+
+
 def deciding(service, **kwargs):
     made, found = lost_seats()
     actor = f.actor_of(member(made))
@@ -937,6 +1112,7 @@ def reopening():
         taking_again,
         coming_too_late,
         closing_it_with_the_seats,
+        using_the_own_offer,
         rebooking,
         lambda: deciding(late.pay_back, amount=Decimal(40)),
         lambda: deciding(late.credit, amount=Decimal(40)),

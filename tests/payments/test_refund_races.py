@@ -13,7 +13,7 @@ from audit.context import audited
 from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings.errors import BookingOver
-from payments import locks, transitions
+from payments import locks, owing
 from payments.errors import FeeDue, NotPayable, RefundSettled
 from payments.models import CartItem, CartTransaction, Refund
 from payments.services import cancellation, decisions, refunds
@@ -113,7 +113,7 @@ def test_control_without_locks_one_booking_is_owed_twice():
         with transaction.atomic(), audited(f.SYSTEM):
             found = locks.transactions([made.pk])
             row = CartItem.objects.get(pk=item.pk)
-            transitions.owe_refunds(found, [row], now=timezone.now(), reason="test")
+            owing.owe_refunds(found, [row], now=timezone.now(), reason="test")
 
     with locks_off():
         interleave(owe, after=OWES, second=owe)
