@@ -190,7 +190,7 @@ def overdue(
 def overdue_reviews(
     *, now: datetime, limit: int, skip: Collection[uuid.UUID], passed: set[uuid.UUID]
 ) -> list[CartTransaction]:
-    """Lock transactions whose review is overdue, waiting for nobody.
+    """Lock transactions on which a decision is overdue, waiting for nobody.
 
     Args:
         limit: of transactions. An organisation of which not all are within it is left to the next
@@ -198,7 +198,7 @@ def overdue_reviews(
         skip: transactions that are not looked at.
         passed: the same; those that somebody else holds are added.
     """
-    due = Q(status=TransactionStatus.UNDER_REVIEW, review_due_at__lte=now)
+    due = Q(review_due_at__lte=now)  # only what waits for a decision has one
     rows = CartTransaction.objects.filter(due).exclude(pk__in=[*skip, *passed])
     rows = rows.order_by("organization_id", "review_due_at", "pk")
     wanted = list(rows.values_list("pk", "organization_id")[: limit + 1])

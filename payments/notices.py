@@ -12,6 +12,7 @@ from audit.outbox import Event, Recipient
 from bookings import notices
 from bookings.models import Booking, Organization, Series
 from bookings.notices import Said
+from payments.lifecycle import TransactionStatus
 from payments.models import CartTransaction, Refund
 
 
@@ -125,6 +126,12 @@ def series_cancelled(
 MOST_LISTED = 20
 
 
+def expires_at(one: CartTransaction) -> str:
+    """When a request ends by itself if nobody decides; a proof waits for ever."""
+    waits = one.status == TransactionStatus.PENDING and one.due_at is not None
+    return one.due_at.isoformat() if waits and one.due_at else ""
+
+
 def reviews_overdue(
     organization: Organization,
     overdue: Sequence[CartTransaction],
@@ -132,7 +139,7 @@ def reviews_overdue(
     since: Sequence[datetime],
     to: Sequence[Recipient],
 ) -> Event:
-    """One message about all the reviews of an organisation that are overdue now.
+    """One message about all the decisions of an organisation that are overdue now.
 
     Args:
         since: when each was due, this time.
@@ -153,7 +160,8 @@ def reviews_overdue(
                     "customer": one.customer.name,
                     "amount": str(one.amount),
                     "currency": one.currency,
-                    "submitted_at": one.submitted_at.isoformat() if one.submitted_at else "",
+                    "submitted_at": (one.submitted_at or one.created_at).isoformat(),
+                    "expires_at": expires_at(one),
                     "due_at": due_at.isoformat(),
                     "time_zone": organization.time_zone,
                     "escalations": one.escalations,

@@ -17,22 +17,17 @@ from audit.sql import update_rows
 from bookings import transitions as booking_transitions
 from bookings.lifecycle import ENDED, BookingStatus
 from bookings.models import Booking
-from payments import cancelling, notices, selectors
-from payments.cancelling import Money
-from payments.errors import AlreadyDecided, LatePaymentDecided, RefundSettled
+from payments import notices, selectors
+from payments.errors import AlreadyDecided
 from payments.lifecycle import (
-    LATE,
     PROOF,
-    REFUND,
     TRANSACTION,
-    ItemStatus,
-    LateStatus,
+    UNDECIDED,
     PaymentMethod,
     ProofStatus,
-    RefundStatus,
     TransactionStatus,
 )
-from payments.models import CartItem, CartTransaction, LatePayment, Proof, Refund
+from payments.models import CartItem, CartTransaction, Proof
 
 
 def mirror_items(booking_ids: Collection[uuid.UUID], status: str) -> int:
@@ -144,18 +139,25 @@ def _why_expired(transaction: CartTransaction) -> str:
     return our_reason("Not paid in time.") if paid_first else our_reason("Not confirmed in time.")
 
 
-def due_at(method: str, starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:
-    """When pending bookings expire: the organisation's hours, but never past the first start."""
-    first = min(starts)
-    latest = since + timedelta(hours=hours)
-    return first if method != PaymentMethod.PAY_NOW else min(latest, first)
+def due_at(starts: Collection[datetime], *, hours: int, since: datetime) -> datetime:
+    """When pending bookings expire: within the organisation's hours, and never past the first
+    start, whether the customer was to pay or the house to confirm (decision 24)."""
+    return min(since + timedelta(hours=hours), *starts)
+
+
+def request_due_at(method: str, *, hours: int, since: datetime, due: datetime) -> datetime | None:
+    """By when somebody should have confirmed a request that expires when it is ``due``: within the
+    hours for a review, and when half of its time has passed; None for what is to be paid first."""
+    if method == PaymentMethod.PAY_NOW:
+        return None
+    return since + min(timedelta(hours=hours), (due - since) / 2)
 
 
 def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) -> None:
     """Move the deadlines of locked transactions, and of the requests in them, with the starts.
 
-    Under review no clock runs for the customer, but one for the staff, until they are told.
-    Three statements for any number.
+    Under review no clock runs for the customer, but one for the staff, until they are told. One
+    runs for both on a request that waits for the house. Three statements for any number.
     """
     late: list[CartTransaction] = []
     deadlines: list[tuple[Booking, datetime]] = []
@@ -171,10 +173,18 @@ def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) ->
         )
         if due != transaction.due_at:
             transaction.due_at = due
+            if not transaction.escalations:
+                transaction.review_due_at = request_due_at(
+                    transaction.payment_method,
+                    hours=selectors.policy_of(transaction.organization).review_hours,
+                    since=transaction.created_at,
+                    due=due,
+                )
             late.append(transaction)
         deadlines += [(b, due) for b in requests if b.pending_until != due]
     if late:
-        update_rows(CartTransaction, ["due_at"], [[t.pk, t.due_at] for t in late])
+        rows = [[t.pk, t.due_at, t.review_due_at] for t in late]
+        update_rows(CartTransaction, ["due_at", "review_due_at"], rows)
     for transaction in late:
         transaction.version += 1
     booking_transitions.set_deadlines(deadlines)

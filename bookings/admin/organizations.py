@@ -57,7 +57,16 @@ class OrganizationAdmin(ScopedModelAdmin):
     inlines: ClassVar[Any] = ()
     fieldsets = (
         (None, {"fields": (("name", "slug"), ("email", "time_zone"), "is_active")}),
-        (_("How long seats are kept"), {"fields": (("hold_minutes", "pending_hours"),)}),
+        (
+            _("How long seats are kept"),
+            {
+                "fields": (("hold_minutes", "pending_hours"),),
+                "description": _(
+                    "What nobody of you has confirmed expires after the same hours; managers are"
+                    " told before."
+                ),
+            },
+        ),
         (_("Reminders"), {"fields": ("reminder_hours",)}),
         (
             _("Who does not come"),

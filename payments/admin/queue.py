@@ -41,7 +41,8 @@ EARLIER = 6
 
 
 def queue(user: Any, *, requests: bool = False) -> QuerySet[CartTransaction]:
-    """What waits for this person's decision: what is overdue first, then what is due first.
+    """What waits for this person's decision: what is overdue first, then what is due first; of
+    requests, what expires first.
 
     Args:
         requests: those that wait without a proof (paid on arrival, or free), instead of the
@@ -56,7 +57,7 @@ def queue(user: Any, *, requests: bool = False) -> QuerySet[CartTransaction]:
     )
     if mine is not None:
         condition &= Q(organization_id__in=mine)
-    return CartTransaction.objects.filter(condition).order_by("created_at", "pk")
+    return CartTransaction.objects.filter(condition).order_by("due_at", "pk")
 
 
 def in_turn() -> tuple[Any, ...]:
@@ -160,22 +161,38 @@ def rows(page: Sequence[Any], *, now: datetime) -> list[QueueRow]:
 
 
 def deadline(one: CartTransaction, first_start: datetime | None, *, now: datetime) -> str:
-    """By when somebody decides on a proof, in plain words; the policy must be loaded.
+    """By when somebody decides, in plain words, and when a request expires; the policy must be
+    loaded.
 
     Args:
         first_start: of its bookings.
     """
-    if one.review_due_at is None or one.submitted_at is None:
+    if one.review_due_at is None:
         return ""
+    words = _decision_due(one, first_start, now=now)
+    if one.status != TransactionStatus.PENDING or one.due_at is None or one.due_at <= now:
+        return words
+    return gettext("%(due)s, expires in %(time)s") % {
+        "due": words,
+        "time": show_bookings.ago(now, now=one.due_at),
+    }
+
+
+def _decision_due(one: CartTransaction, first_start: datetime | None, *, now: datetime) -> str:
+    assert one.review_due_at is not None
     if not is_overdue(one, now=now):
         return gettext("due in %s") % show_bookings.ago(now, now=one.review_due_at)
     if not one.escalations:
         return gettext("overdue since %s") % show_bookings.when(one.review_due_at)
-    since = transitions.review_due_at(
-        [first_start] if first_start else [],
-        hours=selectors.policy_of(one.organization).review_hours,
-        since=one.submitted_at,
-    )
+    hours = selectors.policy_of(one.organization).review_hours
+    since: datetime | None = one.review_due_at
+    if one.submitted_at is not None:
+        starts = [first_start] if first_start else []
+        since = transitions.review_due_at(starts, hours=hours, since=one.submitted_at)
+    elif one.due_at is not None:
+        since = transitions.request_due_at(
+            one.payment_method, hours=hours, since=one.created_at, due=one.due_at
+        )
     told = {1: gettext("managers told once"), 2: gettext("managers told twice")}
     return gettext("overdue since %(since)s, %(told)s") % {
         "since": show_bookings.when(since),

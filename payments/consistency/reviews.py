@@ -1,4 +1,4 @@
-"""A proof of payment that nobody decides on comes before the managers."""
+"""A proof of payment, or a request, that nobody decides on comes before the managers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from audit.consistency.registry import FixResult, Problem, Scope, check, fix, ro
 from audit.context import Actor
 from bookings.consistency.parts import mine, params
 from payments import locks, transitions
-from payments.lifecycle import TransactionStatus
 from payments.services import reviews
 
 SWEEP_IS_LATE_AFTER = timedelta(hours=1)  # it runs every five minutes
@@ -18,8 +17,7 @@ SWEEP_IS_LATE_AFTER = timedelta(hours=1)  # it runs every five minutes
 _OVERDUE = f"""
     SELECT t.id::text, t.reference, t.organization_id, t.review_due_at
     FROM payments_carttransaction t
-    WHERE t.status = '{TransactionStatus.UNDER_REVIEW}' AND t.review_due_at < %(late)s
-      AND {mine("t.organization_id")}
+    WHERE t.review_due_at < %(late)s AND {mine("t.organization_id")}
     ORDER BY t.review_due_at, t.id
 """  # noqa: S608
 
@@ -28,8 +26,8 @@ _OVERDUE = f"""
     id="payments.reviews_overdue",
     title="Managers are told of a review that is overdue",
     help=(
-        "A proof of payment waits longer than the organisation allows, and nobody was told: the"
-        " sweep does not run, or cannot tell of this one. See that a worker and beat are alive,"
+        "A proof of payment, or a request that is not paid first, waits longer than the"
+        " organisation allows, and nobody was told: the sweep does not run, or cannot tell of this one. See that a worker and beat are alive,"
         " and look for its id in the log. --fix tells owners and managers."
     ),
     severity="warning",

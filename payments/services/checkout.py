@@ -198,7 +198,6 @@ def order(
     method = _method(method, total, policy)
     bookings = [i.booking for i in items]
     due_at = transitions.due_at(
-        method,
         [b.slot.starts_at for b in bookings],
         hours=organization.pending_hours,
         since=now,
@@ -217,6 +216,9 @@ def order(
         currency=_currency(quotes),
         note=note,
         due_at=due_at,
+        review_due_at=transitions.request_due_at(
+            method, hours=policy.review_hours, since=now, due=due_at
+        ),
         created_at=now,
     )
     made.save(force_insert=True)

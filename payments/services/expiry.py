@@ -1,4 +1,4 @@
-"""What is not paid in time ends, and its seats go back (D6)."""
+"""What is not paid or confirmed in time ends, and its seats go back (D6)."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def expire_unpaid(
     """Expire transactions that were not paid by their ``due_at``, one batch, the longest overdue
     first.
 
-    What is paid on arrival or free, and was never confirmed, is due when it starts. Under review
-    no clock runs. The batch is one transaction of as many statements for a hundred orders as for
+    So does what is paid on arrival or free, and was not confirmed by then (decision 24). Under
+    review no clock runs. The batch is one transaction of as many statements for a hundred orders as for
     one, looks again under lock and waits for nobody: it is safe to run this twice, in parallel,
     and while customers upload and staff decide. If one cannot end, each of the batch is tried by
     itself, and the others end.

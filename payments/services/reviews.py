@@ -1,4 +1,4 @@
-"""A proof of payment that nobody decides on is brought before the managers (A4)."""
+"""A proof of payment, or a request, that nobody decides on is brought before the managers (A4, D6)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def escalate(
     failed: Failures | None = None,
     passed: set[uuid.UUID] | None = None,
 ) -> int:
-    """Tell owners and managers of reviews that are overdue: one message for each organisation,
+    """Tell owners and managers of decisions that are overdue: one message for each organisation,
     which lists them. They are told again when as many hours have passed as a review may take.
 
     The batch is one transaction of as many statements for a hundred reviews as for one. It waits

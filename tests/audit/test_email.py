@@ -126,7 +126,7 @@ def test_a_checkout_says_how_much_how_and_until_when() -> None:
 
 def test_overdue_reviews_are_listed_with_when_they_were_due() -> None:
     mail = words("transaction.review_overdue")
-    assert mail.subject.startswith("22 proofs of payment wait")
+    assert mail.subject.startswith("22 orders wait")
     for expected in ("T-2", "48.00 EUR", "2 July 2026, 12:00", "no. 2", "And 20 more"):
         assert expected in mail.text
         assert expected in mail.html

@@ -146,11 +146,18 @@ def test_an_order_is_due_before_its_first_slot_starts(customer, resource):
     assert check_out(customer).due_at == slots[1].starts_at
 
 
-def test_what_is_paid_on_arrival_waits_until_then(customer, resource):
-    slot = f.make_slot(resource, starts_at=f.soon(100))
+@pytest.mark.parametrize(("hours", "within"), [(100, True), (5, False)])
+def test_a_request_waits_for_the_house_no_longer_than_the_hours_or_its_start(
+    customer, resource, hours, within
+):
+    now = timezone.now()
+    slot = f.make_slot(resource, starts_at=f.soon(hours))
     f.hold(customer, slot)
 
-    assert check_out(customer, "pay_on_arrival").due_at == slot.starts_at
+    made = check_out(customer, "pay_on_arrival", now=now)
+
+    assert made.due_at == (now + timedelta(hours=24) if within else slot.starts_at)
+    assert made.review_due_at == now + (made.due_at - now) / 2
 
 
 # Refusals

@@ -480,7 +480,8 @@ def test_what_was_approved_past_the_policy_is_named(customer, court, healthy):
     no_longer_free = order(customer, court, method="pay_on_arrival")
     corrupt(
         "UPDATE payments_carttransaction SET payment_method = 'free', payment_status = 'paid',"
-        " paid_at = now(), status = 'approved', decided_at = now() WHERE id = %s",
+        " paid_at = now(), status = 'approved', decided_at = now(), review_due_at = NULL"
+        " WHERE id = %s",
         [no_longer_free.pk],
         drop=[("payments_carttransaction", "payments_carttransaction_free_costs_nothing")],
     )

@@ -167,13 +167,17 @@ def test_without_a_deadline_it_never_expires(room):
     assert everything() == before
 
 
-def test_payment_on_arrival_that_nobody_confirmed_expires_when_it_starts(room):
+@pytest.mark.parametrize("hours", [24, 24 * 60])
+def test_payment_on_arrival_that_nobody_confirmed_expires_in_time_or_when_it_starts(room, hours):
+    room.organization.pending_hours = hours
+    room.organization.save()
     made = order(room, 2, method="pay_on_arrival")
     first = min(s.starts_at for s in Slot.objects.all())
-    assert made.due_at == first
+    due = min(made.created_at + timedelta(hours=hours), first)
+    assert made.due_at == due
 
-    assert expire(first - SECOND) == 0
-    assert expire(first) == 1
+    assert expire(due - SECOND) == 0
+    assert expire(due) == 1
 
     assert statuses(made) == EXPIRED
     assert made.decision_reason == "Not confirmed in time."

@@ -295,7 +295,8 @@ def deadlines(made):
     return found.due_at, {b.pending_until for b in bookings_in(made)}
 
 
-def test_what_is_paid_on_arrival_is_due_at_the_first_start(shop):
+def test_a_request_is_due_at_the_first_start_where_that_is_sooner_than_the_hours(shop):
+    Organization.objects.update(pending_hours=24 * 60)
     first, second = slot_in(shop[0], 1), slot_in(shop[0], 3)
     earlier, later = slot_in(shop[0], 0), slot_in(shop[0], 9)
     PaymentPolicy.objects.update_or_create(
@@ -309,6 +310,8 @@ def test_what_is_paid_on_arrival_is_due_at_the_first_start(shop):
     assert deadlines(made) == (earlier.starts_at, {earlier.starts_at})
     move(one, later)
     assert deadlines(made) == (second.starts_at, {second.starts_at})
+    made.refresh_from_db()  # in 24 hours, as any review: sooner than half of the time
+    assert made.review_due_at == made.created_at + timedelta(hours=24)
     assert_consistent()
 
 
@@ -375,6 +378,7 @@ def test_the_sweep_goes_by_the_new_deadline(shop):
     PaymentPolicy.objects.update_or_create(
         organization=shop[0].organization, defaults={"confirms_pay_on_arrival": False}
     )
+    Organization.objects.update(pending_hours=24 * 60)
     one, other = slot_in(shop[0]), slot_in(shop[0], 2)
     made = order(one, method="pay_on_arrival")
     [booking] = bookings_in(made)

@@ -8,13 +8,14 @@ from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit.delivery.email import render
 from audit.models import OutboxEvent
 from bookings import signals
 from bookings.models import Booking, Slot, User
 from config.celery import CELERY_BEAT_SCHEDULE
 from payments import locks, tasks
 from payments.models import CartTransaction, PaymentPolicy
-from payments.services import reschedule, reviews
+from payments.services import expiry, reschedule, reviews
 from tests import factories as f
 from tests.concurrency import interleave, locks_off, race
 from tests.corruption import check, corrupt, fix, last_line
@@ -146,6 +147,68 @@ def test_moving_many_costs_the_same_as_moving_one(room):
     for one in made:
         one.refresh_from_db()
         assert one.review_due_at == one.submitted_at + timedelta(hours=24)
+
+
+# Requests that are not paid first
+
+
+def requested(room, **kwargs):
+    made = f.check_out(
+        f.CustomerFactory(organization=room.organization),
+        f.make_slot(room, starts_at=f.soon(24 * 20)),
+        method="pay_on_arrival",
+        **kwargs,
+    )
+    assert made.status == "pending"
+    return made
+
+
+def test_a_request_comes_before_the_managers_before_it_expires(room):
+    leader(room)
+    made = requested(room)
+    assert made.due_at == made.created_at + 24 * HOUR
+    assert made.review_due_at == made.created_at + 12 * HOUR
+
+    assert escalate(made.review_due_at - SECOND) == 0
+    assert escalate(made.review_due_at) == 1
+
+    (event,) = told()
+    (row,) = event.payload["transactions"]
+    assert (row["reference"], row["expires_at"]) == (made.reference, made.due_at.isoformat())
+    assert "expires at" in render(event, language="en").text
+    assert_consistent()
+
+
+def test_a_request_that_nobody_answers_expires_and_its_customer_reads_whose_fault_it_was(room):
+    made = requested(room)
+
+    assert expiry.expire_unpaid(actor=f.SYSTEM, now=made.due_at - SECOND) == 0
+    assert expiry.expire_unpaid(actor=f.SYSTEM, now=made.due_at) == 1
+
+    made.refresh_from_db()
+    assert (made.status, made.review_due_at) == ("expired", None)
+    mail = OutboxEvent.objects.get(kind="transaction.expired")
+    assert mail.payload["reason"] == "Not confirmed in time."
+    assert "none of us got to it in time" in render(mail, language="en").text
+    assert_consistent()
+
+
+def test_a_request_that_is_confirmed_is_nobody_s_worry(room):
+    made = f.approve(requested(room))
+
+    made.refresh_from_db()
+    assert made.review_due_at is None
+    assert escalate(timezone.now() + 48 * HOUR) == 0
+
+
+def test_a_request_that_nobody_told_of_is_found_by_the_check(room):
+    leader(room)
+    made = requested(room)
+    make_overdue(made, since=3 * HOUR)
+
+    assert check("payments.reviews_overdue") == {str(made.pk)}
+    assert fix("payments.reviews_overdue") == {str(made.pk): "fixed"}
+    assert len(told()) == 1
 
 
 # The sweep
