@@ -122,6 +122,12 @@ class RefundSettled(DomainError):
     constraints = ("payments_refund_status_follows_lifecycle",)
 
 
+class RefundNotPossible(DomainError):
+    """No money can be given back here now."""
+
+    code = "refund_not_possible"
+
+
 class RefundUnverified(DomainError):
     """Nobody has seen yet that the money came."""
 

@@ -87,9 +87,9 @@ def is_overdue(transaction: CartTransaction, *, now: datetime) -> bool:
 
 
 def is_review_overdue(transaction: CartTransaction, now: datetime) -> bool:
-    """Whether a proof waits for a decision longer than it should."""
+    """Whether a proof, or a request, waits for a decision longer than it should."""
     return (
-        transaction.status == TransactionStatus.UNDER_REVIEW
+        transaction.status in UNDECIDED
         and transaction.review_due_at is not None
         and transaction.review_due_at <= now
     )
@@ -166,7 +166,6 @@ def follow_starts(found: Sequence[tuple[CartTransaction, Sequence[Booking]]]) ->
         if transaction.status != TransactionStatus.PENDING or transaction.due_at is None:
             continue
         due = due_at(
-            transaction.payment_method,
             [b.slot.starts_at for b in requests],
             hours=transaction.organization.pending_hours,
             since=transaction.created_at,

@@ -79,7 +79,23 @@ WRONG = {
         SELECT r.id, r.amount, sum(i.amount - i.fee) FROM payments_refund r
         LEFT JOIN payments_cartitem i ON i.refund_id = r.id AND i.transaction_id = r.transaction_id
         WHERE NOT EXISTS (SELECT 1 FROM payments_latepayment l WHERE l.refund_id = r.id)
-        GROUP BY r.id HAVING r.amount IS DISTINCT FROM sum(i.amount - i.fee)""",
+        GROUP BY r.id HAVING CASE WHEN r.by_hand THEN count(i.id) > 0
+            ELSE r.amount IS DISTINCT FROM sum(i.amount - i.fee) END""",
+    "more is given back by hand than anybody can have paid": """
+        SELECT t.id FROM payments_carttransaction t
+        JOIN payments_refund h ON h.transaction_id = t.id AND h.by_hand AND h.status <> 'waived'
+        WHERE (SELECT sum(r.amount) FROM payments_refund r
+               WHERE r.transaction_id = t.id AND r.status <> 'waived')
+            + (SELECT sum(CASE i.status WHEN 'approved' THEN i.amount ELSE i.fee END)
+               FROM payments_cartitem i WHERE i.transaction_id = t.id)
+            > greatest(2 * t.amount, (SELECT sum(p.amount) FROM payments_proof p
+                                      WHERE p.transaction_id = t.id))""",
+    "a booking that was never moved has other deadlines than were agreed": """
+        SELECT i.id FROM payments_cartitem i JOIN bookings_booking b ON b.id = i.booking_id
+        JOIN bookings_slot s ON s.id = b.slot_id
+        WHERE b.slot_since IS NULL AND b.status IN ('pending', 'confirmed', 'reschedule_proposed')
+          AND (i.cancel_until IS NOT NULL OR i.free_until IS NOT NULL AND
+            i.free_until <> s.starts_at - i.free_until_minutes * interval '1 minute')""",
     "an order that was paid and is cancelled is not owed back": """
         SELECT i.id FROM payments_cartitem i
         WHERE i.status = 'cancelled' AND i.amount > i.fee AND i.refund_id IS NULL AND EXISTS (

@@ -165,9 +165,9 @@ class Fields:
             self.refuse(name, "true or false.")
         return False
 
-    def amount(self, name: str) -> Decimal | None:
+    def amount(self, name: str, *, required: bool = False) -> Decimal | None:
         """Money: a decimal string or number with at most two places."""
-        value = self._take(name, False)
+        value = self._take(name, required)
         if value is None:
             return None
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -16,14 +14,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from audit.admin.scope import go_to, staff_actor
 from bookings.admin.base import (
@@ -36,90 +31,21 @@ from bookings.admin.dialogs import Reason, ReasonDialog, ask, attempt
 from bookings.admin.show import NOTHING, badge, link_to, when
 from bookings.permissions import may
 from payments.admin import show
+from payments.admin.refund_forms import (
+    UNSEEN,
+    Chosen,
+    Note,
+    NoteDialog,
+    Nothing,
+    Reference,
+    ReferenceDialog,
+    StateFilter,
+)
 from payments.lifecycle import REFUND, RefundStatus
 from payments.models import Refund
 from payments.services import refunds
 
 SETTLE = "payments.settle_refund"
-ALL, UNSEEN = "all", "unseen"
-
-
-class StateFilter(DropdownFilter):
-    """What is owed, unless somebody asks for the rest."""
-
-    title = _("status")
-    parameter_name = "state"
-    all_option = None
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("", _("Owed")),
-            (UNSEEN, _("Owed, but nobody has seen the money")),
-            (RefundStatus.DONE, capfirst(str(RefundStatus.DONE.label))),
-            (RefundStatus.WAIVED, capfirst(str(RefundStatus.WAIVED.label))),
-            (ALL, _("All")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
-        value = self.value()
-        if value == ALL:
-            return queryset
-        if value in (RefundStatus.DONE, RefundStatus.WAIVED):
-            return queryset.filter(status=value)
-        owed = queryset.filter(status=RefundStatus.OWED)
-        return owed.filter(verified=False) if value == UNSEEN else owed
-
-
-def reference_field() -> forms.CharField:
-    return forms.CharField(
-        label=_("Reference"),
-        max_length=refunds.LONGEST_REFERENCE,
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("Of the transfer, or whatever finds it again. The customer reads it."),
-    )
-
-
-def note_field() -> forms.CharField:
-    return forms.CharField(
-        label=_("Why is it not paid back?"),
-        max_length=refunds.LONGEST_NOTE,
-        widget=UnfoldAdminTextInputWidget,
-    )
-
-
-class Reference(forms.Form):
-    """How refunds were paid back."""
-
-    reference = reference_field()
-
-
-class Note(forms.Form):
-    """Why refunds are not paid back."""
-
-    note = note_field()
-
-
-class ReferenceDialog(Reference, BaseDialogForm):
-    """The same for one."""
-
-
-class NoteDialog(Note, BaseDialogForm):
-    """The same for one."""
-
-
-class Nothing(forms.Form):
-    """Nothing is asked but whether it is meant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A refund on the page that asks."""
-
-    pk: UUID
-    words: str
-
-    def __str__(self) -> str:
-        return self.words
 
 
 @admin.register(Refund)
@@ -255,7 +181,10 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
             refunds.waive,
             name="waive_chosen",
             title=_("Waive"),
-            words=_("None of these is paid back: the money never came, or nobody wants it."),
+            words=_(
+                "None of these is paid back: the money never came, or nobody wants it. Each customer"
+                " gets an e-mail with the reason."
+            ),
             form=Note,
             done=lambda n: ngettext("%d refund is waived.", "%d refunds are waived.", n),
         )
@@ -270,7 +199,10 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
             refunds.reopen,
             name="reopen_chosen",
             title=_("Owe again"),
-            words=_("These were settled by mistake, or the transfer came back."),
+            words=_(
+                "These were settled by mistake, or the transfer came back. Each customer gets an"
+                " e-mail with the reason."
+            ),
             form=Reason,
             done=lambda n: ngettext("%d refund is owed again.", "%d refunds are owed again.", n),
         )
@@ -385,7 +317,10 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
         variant=ActionVariant.DANGER,
         dialog={
             "title": _("Pay nothing back?"),
-            "description": _("The money never came, or the customer does not want it."),
+            "description": _(
+                "The money never came, or the customer does not want it. They get an e-mail with"
+                " the reason."
+            ),
             "form_class": NoteDialog,
             "form_submit_text": _("Waive it"),
         },
@@ -395,7 +330,7 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
             request,
             object_id,
             refunds.waive,
-            gettext("It is waived."),
+            gettext("It is waived, and the customer is told."),
             note=form.cleaned_data["note"],
         )
 
@@ -406,7 +341,10 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
         permissions=["reopen"],
         dialog={
             "title": _("Is this owed after all?"),
-            "description": _("It was settled by mistake, or the transfer came back."),
+            "description": _(
+                "It was settled by mistake, or the transfer came back. The customer gets an e-mail"
+                " with the reason."
+            ),
             "form_class": ReasonDialog,
             "form_submit_text": _("Owe it again"),
         },
@@ -416,7 +354,7 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
             request,
             object_id,
             refunds.reopen,
-            gettext("It is owed again."),
+            gettext("It is owed again, and the customer is told."),
             reason=form.cleaned_data["reason"],
         )
 
@@ -478,7 +416,9 @@ class RefundAdmin(LongListMixin, ScopedModelAdmin):
     @display(description=_("for"))
     def covers(self, refund: Refund) -> str:
         items = refund.items.select_related("booking").order_by("created_at", "pk")
-        return ", ".join(item.booking.reference for item in items) or NOTHING
+        return ", ".join(item.booking.reference for item in items) or (
+            gettext("noted by hand") if refund.by_hand else NOTHING
+        )
 
 
 def sums(found: models.QuerySet[Refund]) -> list[SafeString]:

@@ -29,12 +29,13 @@ from audit.errors import DomainError, StaleVersion
 from bookings.admin.base import go_back, person, refusal, typed
 from payments.admin import queue, show
 from payments.errors import AlreadyDecided
+from payments.lifecycle import PaymentMethod
 from payments.models import CartTransaction
 from payments.selectors import to_pay
 from payments.services import decisions
 
 if TYPE_CHECKING:
-    from bookings.admin.base import ScopedModelAdmin as Base
+    from payments.admin.give_back import GiveBackPages as Base
 else:
     Base = object
 
@@ -137,6 +138,8 @@ class ReviewPages(Base):
             reasons=COMMON_REASONS,
             typed=request.POST.get("reason", ""),
             ticked=request.POST.get("common", ""),
+            refund="refund" in request.POST,
+            may_refund=any(one.payment_method == PaymentMethod.PAY_NOW for one in chosen),
             error=error,
         )
 
@@ -158,7 +161,12 @@ class ReviewPages(Base):
         amount = show.money(one.amount, one.currency)
         try:
             self._call(
-                request, one, decision, reason, _number(request.POST.get(f"version_{one.pk}"))
+                request,
+                one,
+                decision,
+                reason,
+                _number(request.POST.get(f"version_{one.pk}")),
+                refund="refund" in request.POST and one.payment_method == PaymentMethod.PAY_NOW,
             )
         except (DomainError, DatabaseError) as error:
             words = refusal(error)
@@ -229,6 +237,7 @@ class ReviewPages(Base):
             own_payment=may_take and own,
             may_cancel=transaction.status in ("pending", "under_review", "approved")
             and self.may(request, CHANGE, transaction),
+            may_give_back=self.may_give_back(request, transaction),
             may_see_customer=self.may(request, "bookings.view_customer", transaction),
             reasons=COMMON_REASONS,
             typed=request.POST.get("reason", ""),

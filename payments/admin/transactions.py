@@ -17,12 +17,13 @@ from unfold.decorators import display
 from bookings.admin.base import LongListMixin, OwnOrganizationFilter, ScopedModelAdmin
 from bookings.admin.show import when
 from payments.admin import queue, show
+from payments.admin.give_back import GiveBackPages
 from payments.admin.review import ReviewPages
 from payments.models import CartTransaction
 
 
 @admin.register(CartTransaction)
-class TransactionAdmin(LongListMixin, ReviewPages, ScopedModelAdmin):
+class TransactionAdmin(LongListMixin, ReviewPages, GiveBackPages, ScopedModelAdmin):
     """Nothing here is typed over: every change is a button that calls a service."""
 
     list_display = (
@@ -54,7 +55,7 @@ class TransactionAdmin(LongListMixin, ReviewPages, ScopedModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        return [*self.review_urls(), *super().get_urls()]
+        return [*self.review_urls(), *self.give_back_urls(), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         found = super().get_queryset(request)

@@ -24,7 +24,7 @@ from payments.api import representations, serializers
 from payments.api.cancelling import fee_in
 from payments.lifecycle import PaymentStatus, TransactionStatus
 from payments.models import CartTransaction
-from payments.services import decisions
+from payments.services import decisions, refunds
 
 DECISIONS = ["already_decided", "own_transaction", "stale_version", "permission_denied"]
 
@@ -57,6 +57,7 @@ class Transactions(OrganizationView):
             found = found.filter(payment_status=payment_status)
         rows, links = paginate(found, page, order="-created_at", request=request)
         load_proposals(item.booking for row in rows for item in row.items.all())
+        selectors.load_given_back(rows)
         return answers.respond(
             links
             | {
@@ -259,6 +260,51 @@ class Cancel(Decision):
                 version=version,
                 accepted_fee=fee,
                 keep_fee=keep,
+                now=now,
+            ),
+            reason=reason,
+        )
+
+
+class GiveBack(Decision):
+    """Staff saw more money than was to be paid."""
+
+    @extend_schema(
+        operation_id="give_back",
+        tags=["Transactions"],
+        request=serializers.GiveBackRequest,
+        responses={200: serializers.TransactionSerializer},
+        extensions={
+            "x-problems": [
+                "refund_not_possible",
+                "own_transaction",
+                "stale_version",
+                "permission_denied",
+            ],
+            "x-if-match": "optional",
+            "x-etag": True,
+        },
+    )
+    def post(self, request: Request, org: str, pk: uuid.UUID) -> HttpResponse:
+        """Note that somebody paid twice, or what they had cancelled before: the amount is owed to
+        them as a refund that names no booking, and they are told."""
+        self.allow(pk, "payments.settle_refund")
+        fields = Fields(request.data)
+        amount = fields.amount("amount", required=True)
+        reason = fields.text("reason", longest=refunds.LONGEST_NOTE, required=True, one_line=True)
+        fields.check()
+        assert amount is not None
+        version, now = self.version(request), _now()
+        return self.decide(
+            request,
+            [amount, reason, version],
+            lambda: refunds.give_back(
+                transaction_id=pk,
+                organization_id=self.viewer.organization.pk,
+                amount=amount,
+                reason=reason,
+                actor=self.actor,
+                version=version,
                 now=now,
             ),
             reason=reason,

@@ -30,6 +30,7 @@ organization = [
     path("transactions/<uuid:pk>/cancellation/", cancelling.OfTransaction.as_view()),
     path("transactions/<uuid:pk>/cancel/", transactions.Cancel.as_view()),
     path("transactions/<uuid:pk>/take-payment/", transactions.TakePayment.as_view()),
+    path("transactions/<uuid:pk>/give-back/", transactions.GiveBack.as_view()),
     path("transactions/<uuid:pk>/proofs/", proofs.TransactionProofs.as_view()),
     path("bookings/", bookings.Bookings.as_view()),
     path("bookings/<uuid:pk>/", bookings.BookingDetail.as_view()),

@@ -12,10 +12,11 @@ from audit.languages import our_reason
 from bookings.consistency.parts import mine, params
 from payments import cancelling, locks, owing
 from payments.cancelling import Money
-from payments.lifecycle import ItemStatus, PaymentStatus, TransactionStatus
+from payments.lifecycle import ItemStatus, PaymentStatus, RefundStatus, TransactionStatus
 from payments.models import CartItem
 
-# What came too late is owed as it came, and its own checks look at it.
+# What came too late is owed as it came, and its own checks look at it; so is what somebody noted by
+# hand, which is for no item.
 _AMOUNTS = f"""
     SELECT r.id::text, t.reference, r.organization_id, r.amount::text,
            COALESCE(sum(i.amount - i.fee), 0)::text AS items
@@ -25,7 +26,8 @@ _AMOUNTS = f"""
     WHERE NOT EXISTS (SELECT 1 FROM payments_latepayment l WHERE l.refund_id = r.id)
       AND {mine("r.organization_id")}
     GROUP BY r.id, t.id
-    HAVING r.amount <> COALESCE(sum(i.amount - i.fee), 0)
+    HAVING NOT r.by_hand AND r.amount <> COALESCE(sum(i.amount - i.fee), 0)
+        OR r.by_hand AND count(i.id) > 0
         OR bool_or(i.amount > 0 AND i.currency <> r.currency)
     ORDER BY r.id
 """  # noqa: S608
@@ -122,6 +124,49 @@ def fix_refund_missing(problem: Problem, actor: Actor, now: datetime) -> FixResu
         known=Money.SEEN if paid else Money.CLAIMED,
     )
     return FixResult.fixed("The refund is noted.")
+
+
+_BY_HAND = f"""
+    SELECT t.id::text, t.reference, t.organization_id, t.currency,
+           (used.sum + r.sum)::text AS given, possible.sum::text AS possible
+    FROM payments_carttransaction t
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(r.amount) FILTER (WHERE r.status <> '{RefundStatus.WAIVED}'), 0) AS sum,
+               bool_or(r.by_hand AND r.status <> '{RefundStatus.WAIVED}') AS by_hand
+        FROM payments_refund r WHERE r.transaction_id = t.id
+    ) r
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(CASE WHEN i.status = '{ItemStatus.APPROVED}' THEN i.amount
+                                 ELSE i.fee END), 0) AS sum
+        FROM payments_cartitem i WHERE i.transaction_id = t.id
+    ) used
+    CROSS JOIN LATERAL (
+        SELECT GREATEST(2 * t.amount, sum(p.amount)) AS sum
+        FROM payments_proof p WHERE p.transaction_id = t.id
+    ) possible
+    WHERE r.by_hand AND used.sum + r.sum > possible.sum AND {mine("t.organization_id")}
+    ORDER BY t.id
+"""  # noqa: S608
+
+
+@check(
+    id="payments.refunds_by_hand",
+    title="No more is given back by hand than can have been paid",
+    help=(
+        "What is owed back of a transaction, with what was noted by hand, and what it was for come"
+        " to more than anybody can have paid for it. See the account, and waive what is too much."
+    ),
+)
+def refunds_by_hand(scope: Scope) -> Iterator[Problem]:
+    for row in rows(_BY_HAND, params(scope)):
+        yield Problem(
+            subject_type="payments.carttransaction",
+            subject_id=row["id"],
+            message=f"Of transaction {row['reference']} {row['given']} {row['currency']} are booked,"
+            f" kept or owed back, and {row['possible']} can have been paid.",
+            organization_id=row["organization_id"],
+            details={"given": row["given"], "possible": row["possible"]},
+        )
 
 
 _LINKS = f"""

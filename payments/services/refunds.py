@@ -1,6 +1,7 @@
-"""What became of refunds: paid back, waived, owed again (A7, B9). Decision 22.
+"""What became of refunds: paid back, waived, owed again; and money given back by hand (A7, B9).
+Decision 22.
 
-Each of these takes many at once and does all or nothing; the number of statements is the same.
+Each but the last takes many at once and does all or nothing; the number of statements is the same.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -16,10 +18,16 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import Invalid
 from audit.observability.operations import operation
-from payments import locks, notices, owing
-from payments.errors import OwnTransaction, RefundSettled, RefundUnverified
-from payments.lifecycle import RefundStatus
-from payments.models import Refund
+from bookings.services.bookings import check_version
+from payments import locks, notices, owing, selectors, transitions
+from payments.errors import (
+    OwnTransaction,
+    RefundNotPossible,
+    RefundSettled,
+    RefundUnverified,
+)
+from payments.lifecycle import UNDECIDED, LateStatus, RefundStatus
+from payments.models import CartTransaction, LatePayment, Refund
 
 LONGEST_REFERENCE = 100
 LONGEST_NOTE = 500
@@ -73,6 +81,7 @@ def waive(
     now: datetime,
 ) -> list[Refund]:
     """Note that refunds are not paid, and why: the money never came, or the customer wants none.
+    Their customers are told.
 
     Raises:
         RefundSettled, OwnTransaction, NotFound: see :func:`settle`.
@@ -82,6 +91,7 @@ def waive(
 
     def step(found: Sequence[Refund]) -> None:
         owing.move_refunds(found, "waive", note=note, **_settled(actor, now=now))
+        outbox.emit_many(notices.refunds("refund.waived", found, reason=note))
 
     return _change("refund.waive", refund_ids, organization_ids, step, actor=actor, reason=note)
 
@@ -94,14 +104,15 @@ def reopen(
     actor: Actor,
     now: datetime,
 ) -> list[Refund]:
-    """Settled by mistake, or the transfer came back: refunds are owed again.
+    """Settled by mistake, or the transfer came back: refunds are owed again, and their customers
+    are told.
 
     Raises:
         RefundSettled: one of them is owed. Nothing is changed.
         OwnTransaction, NotFound: see :func:`settle`.
         Invalid: no reason.
     """
-    reason = _text(reason, "reason", LONGEST_NOTE, "Say why: it stays in the history.")
+    reason = _text(reason, "reason", LONGEST_NOTE, "Say why: the customer will read it.")
 
     def step(found: Sequence[Refund]) -> None:
         owing.move_refunds(
@@ -113,8 +124,80 @@ def reopen(
             settled_by_id=None,
             settled_by="",
         )
+        outbox.emit_many(notices.refunds("refund.owed_again", found, reason=reason))
 
     return _change("refund.reopen", refund_ids, organization_ids, step, actor=actor, reason=reason)
+
+
+def give_back(
+    *,
+    transaction_id: uuid.UUID,
+    organization_id: uuid.UUID,
+    amount: Decimal,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    version: int | None = None,
+) -> CartTransaction:
+    """Note by hand that money came which was not to be paid, and goes back: somebody paid twice,
+    or what they had cancelled before. It is owed from now on, as a refund without items, and the
+    customer is told.
+
+    Args:
+        amount: at most ``selectors.most_by_hand``.
+        version: of the transaction, as the caller read it.
+
+    Raises:
+        RefundNotPossible: nobody has decided on the transaction, or on what came too late for it;
+            that decision says what is owed.
+        OwnTransaction: staff do not owe money to themselves.
+        StaleVersion: it changed since the caller read ``version``.
+        Invalid: no reason, or an amount that cannot be.
+        NotFound: the organisation has no such transaction.
+    """
+    reason = _text(reason, "reason", LONGEST_NOTE, "Say why: the customer will read it.")
+    with (
+        operation("refund.give_back", actor=actor, transaction=str(transaction_id)) as op,
+        transaction.atomic(savepoint=False),
+        audited(actor, reason=reason),
+    ):
+        found = locks.transaction(transaction_id, organization_id=organization_id)
+        if actor.is_user(found.customer.user_id):
+            raise OwnTransaction("Ask a colleague: nobody decides on money owed to themselves.")
+        check_version(found, version)
+        check_can_give_back(found)
+        most = selectors.most_by_hand(found)
+        if not 0 < amount <= most or amount != amount.quantize(Decimal("0.01")):
+            raise Invalid(
+                f"An amount is more than 0 and at most {most} {found.currency}: what can have been"
+                " paid, less what it was for and what is owed back already.",
+                field="amount",
+            )
+        refund = Refund(
+            organization_id=organization_id,
+            customer=found.customer,
+            transaction=found,
+            amount=amount,
+            currency=found.currency,
+            by_hand=True,
+            reason=reason,
+            created_at=now,
+        )
+        refund.organization = found.organization
+        refund.save(force_insert=True)
+        transitions.touch(found)
+        outbox.emit_many(notices.refunds("refund.owed", [refund], reason=reason))
+        op.rows = 2
+    return found
+
+
+def check_can_give_back(found: CartTransaction) -> None:
+    """Raise RefundNotPossible while a decision is open that says what is owed of a transaction."""
+    if found.status in UNDECIDED:
+        raise RefundNotPossible("Decide on it first: approve or reject it.")
+    late = LatePayment.objects.filter(transaction=found, status=LateStatus.OPEN)
+    if late.exists():
+        raise RefundNotPossible("Decide first on the payment that came too late for it.")
 
 
 def verify(

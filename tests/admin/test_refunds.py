@@ -132,6 +132,73 @@ def test_the_pages_of_order_and_booking_show_what_is_owed(venue, late):
     assert "10.00\N{NO-BREAK SPACE}EUR kept" in order
 
 
+# By hand
+
+
+def giving_back(client, made, **fields):
+    made.refresh_from_db()
+    sent = {"version": made.version, "amount": "20.00", "reason": "paid twice", "seen": "yes"}
+    return client.post(reverse("admin:payments_give_back", args=[made.pk]), {**sent, **fields})
+
+
+def test_money_that_was_not_to_be_paid_is_noted_on_a_page_of_its_own(venue, late):
+    client, path = as_role(venue, "reviewer"), reverse("admin:payments_give_back", args=[late.pk])
+    assert path in client.get(address(late, "change")).content.decode()
+    page = client.get(path).content.decode()
+    assert "at most 20.00\N{NO-BREAK SPACE}EUR" in page
+
+    answer = giving_back(client, late)
+
+    assert answer["Location"] == address(late, "change")
+    refund = Refund.objects.get(transaction=late)
+    assert (str(refund.amount), refund.by_hand, refund.reason) == ("20.00", True, "paid twice")
+    shown = client.get(address(late, "change")).content.decode()
+    assert address(refund, "change") in shown
+    assert path not in shown  # nothing more can have been paid
+    assert "noted by hand" in client.get(address(refund, "change")).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_noted_is_said_and_what_was_typed_stays(venue, late):
+    client = as_role(venue, "manager")
+    for fields, status, words in (
+        ({"seen": ""}, 400, "first say that you have seen the money"),
+        ({"amount": "20.01"}, 409, "at most 20.00 EUR"),
+        ({"amount": "x"}, 409, "This is no amount"),
+        ({"reason": " "}, 409, "Say why"),
+        ({"version": "1"}, 409, "something changed"),
+    ):
+        answer = giving_back(client, late, **fields)
+
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert words in page
+        assert f'value="{fields.get("amount", "20.00")}"' in page
+    assert not Refund.objects.filter(transaction=late).exists()
+
+
+@pytest.mark.parametrize("role", ["front_desk", "provider"])
+def test_whoever_may_not_settle_refunds_gives_nothing_back(venue, late, role):
+    client = as_role(venue, role)
+
+    assert giving_back(client, late).status_code in (403, 404)
+    assert not Refund.objects.filter(transaction=late).exists()
+    if role == "front_desk":
+        assert "give-back" not in client.get(address(late, "change")).content.decode()
+
+
+def test_the_pages_of_order_and_booking_say_until_when_cancelling_is_free(venue):
+    m.set_policy(venue.resource, free_until_minutes=60, fee_percent=Decimal(50))
+    made = m.paid(venue.resource, hours=48)
+    (booking,) = m.bookings_of(made)
+    client = as_role(venue, "front_desk")
+
+    for page in (address(made, "change"), address(booking, "change")):
+        text = client.get(page).content.decode()
+        assert "free to cancel until" in text
+        assert "then 10.00\N{NO-BREAK SPACE}EUR" in text
+
+
 # The list
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from audit.history import trail_of
 from bookings.models import Booking, CheckInCode, User
 from payments import files
-from payments.models import CartTransaction, Proof
+from payments.models import CartTransaction, Proof, Refund
 from payments.models.proof import proof_storage
 from payments.services import proofs
 from tests import factories as f
@@ -523,6 +523,40 @@ def test_rejecting_many_needs_one_reason_for_all(venue):
     reasons = CartTransaction.objects.values_list("status", "decision_reason")
     assert set(reasons) == {("rejected", "No money came.")}
     assert set(Booking.objects.values_list("status", flat=True)) == {"rejected"}
+
+
+def test_rejecting_many_can_note_that_their_money_came(venue):
+    other = more_under_review(venue, 1)[0]
+    client = as_role(venue, "reviewer")
+    both = (venue.transaction, other)
+    fields = {"ids": [t.pk for t in both], "decision": "reject"}
+    assert "has arrived" in client.post(reverse(MANY), fields).content.decode()
+
+    versions = {f"version_{t.pk}": t.version for t in both}
+    said = {"confirmed": "yes", "reason": "Closed.", "refund": "on"}
+    client.post(reverse(MANY), {**fields, **versions, **said})
+
+    assert set(CartTransaction.objects.values_list("status", "payment_status")) == {
+        ("rejected", "paid")
+    }
+    owed = Refund.objects.filter(transaction__in=both)
+    assert list(owed.values_list("amount", "verified")) == [(Decimal(20), True)] * 2
+
+
+def test_requests_that_are_not_paid_first_have_no_money_that_came(venue):
+    slot = f.make_slot(venue.resource, starts_at=f.soon(500))
+    made = f.check_out(venue.customer, slot, method="pay_on_arrival")
+    client = as_role(venue, "reviewer")
+    fields = {"ids": [made.pk], "decision": "reject"}
+    assert "has arrived" not in client.post(reverse(MANY), fields).content.decode()
+    queue = client.get(f"{reverse(QUEUE)}?tab=requests").content.decode()
+    assert "expires in" in queue
+
+    said = {"confirmed": "yes", "reason": "Closed.", "refund": "on"}
+    client.post(reverse(MANY), {**fields, **said, f"version_{made.pk}": made.version})
+
+    made.refresh_from_db()
+    assert made.status == "rejected"
 
 
 @pytest.mark.parametrize("role", ["front_desk", "provider"])

@@ -183,6 +183,13 @@ def take_payment(place: Place) -> Call:
 
 
 @example
+def give_back(place: Place) -> Call:
+    path = f"transactions/{place.approved().pk}/give-back/"
+    body = {"amount": "5.00", "reason": "Paid twice"}
+    return Call(place.as_role("reviewer"), "POST", path, body)
+
+
+@example
 def upload_proof(place: Place) -> Call:
     path = f"transactions/{place.transaction().pk}/proofs/"
     return Call(place.as_customer(), "POST", path, file=f.png())

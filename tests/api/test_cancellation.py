@@ -169,6 +169,49 @@ def test_a_rejection_can_say_that_the_money_came(world):
     assert [b["refund"] for b in answer.data["bookings"]] == ["20.00"] * 2
 
 
+def test_a_booking_says_what_counts_for_it_also_after_a_move(world):
+    made = world.here.late()
+    booking = booking_of(made)
+    client, path = world.here.as_customer(), f"bookings/{booking.pk}"
+    before = client.get(f"{path}/")
+    quote = client.get(f"{path}/cancellation/").data
+    terms = before.data["cancellation"]
+    assert terms["late_fee"] == "10.00"
+    assert {k: quote[k] for k in ("possible_until", "free_until")} == {
+        k: terms[k] for k in ("possible_until", "free_until")
+    }
+
+    other = world.here.slot(resource=booking.slot.resource, starts_at=f.soon(24 * 20))
+    moved = client.post(
+        f"{path}/reschedule/",
+        {"slot": str(other.pk)},
+        headers={"If-Match": before.headers["ETag"]},
+    )
+
+    assert moved.data["cancellation"]["free_until"] == terms["free_until"]
+    assert moved.data["cancellation"]["possible_until"] > terms["possible_until"]
+    assert client.get(f"{path}/cancellation/").data["fee"] == "10.00"
+
+
+def test_money_by_hand_is_in_the_order_and_in_the_list(world):
+    made = world.here.approved()
+    client = world.here.as_role("reviewer")
+    path = f"transactions/{made.pk}"
+
+    answer = client.post(f"{path}/give-back/", {"amount": "20.00", "reason": "Paid twice"})
+
+    (refund,) = answer.data["refunds"]
+    assert (refund["amount"], refund["by_hand"], refund["reason"]) == ("20.00", True, "Paid twice")
+    mine = world.here.as_customer()
+    assert [r["id"] for r in mine.get(f"{path}/").data["refunds"]] == [refund["id"]]
+    listed = mine.get("transactions/").data["results"]
+    assert [r["id"] for t in listed for r in t["refunds"]] == [refund["id"]]
+    assert [r["id"] for r in mine.get("refunds/").data["results"]] == [refund["id"]]
+    too_much = client.post(f"{path}/give-back/", {"amount": "0.01", "reason": "More"})
+    assert too_much.problem() == (400, "invalid")
+    assert client.post(f"{path}/give-back/", {"reason": "More"}).problem() == (400, "invalid")
+
+
 # Refunds
 
 

@@ -122,6 +122,7 @@ STAFF_ONLY = {
     "reject_transaction": {"owner", "manager", "reviewer"},
     "take_payment": {"owner", "manager", "front_desk"},
     "check_in": {"owner", "manager", "front_desk"},
+    "give_back": {"owner", "manager", "reviewer"},
     "settle_refund": {"owner", "manager", "reviewer"},
     "waive_refund": {"owner", "manager", "reviewer"},
     "reopen_refund": {"owner", "manager", "reviewer"},

@@ -793,6 +793,30 @@ def refund_that_only_others_may_settle(place, name):
     return change_refund(place, name, place.refund(), place.as_role("front_desk"))
 
 
+def give_back(place: Place, client: Client, made: CartTransaction) -> Answer:
+    body = {"amount": "5.00", "reason": "Paid twice"}
+    return unchanged(lambda: client.post(f"transactions/{made.pk}/give-back/", body))
+
+
+@provokes("refund_not_possible", "give_back")
+def money_back_before_a_decision(place, name):
+    return give_back(place, place.as_role("reviewer"), place.submitted()[0])
+
+
+@provokes("own_transaction", "give_back")
+def money_back_to_oneself(place, name):
+    staff = place.staff("manager")
+    made = place.approved()
+    place.customer.user = staff.user
+    place.customer.save()
+    return give_back(place, place.client(staff), made)
+
+
+@provokes("permission_denied", "give_back")
+def money_back_that_only_others_may_note(place, name):
+    return give_back(place, place.as_role("front_desk"), place.approved())
+
+
 @provokes("permission_denied", "get_cancellation_of_booking")
 def provider_may_not_ask_what_it_costs(place, name):
     provider = place.staff("provider")

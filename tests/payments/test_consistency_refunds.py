@@ -45,6 +45,7 @@ def healthy() -> list[Refund]:
             **more,
         )
     m.cancel_order(m.under_review())
+    m.give_back(m.paid())
     found = list(Refund.objects.order_by("created_at", "pk"))
     m.change(refunds.settle, found[0])
     assert check() == set()
@@ -173,6 +174,30 @@ def test_an_item_whose_refund_is_gone_is_named():
     corrupt("DELETE FROM payments_refund WHERE transaction_id = %s", [made.pk])
 
     assert check(LINKS) == {str(made.items.get().pk)}
+
+
+def test_more_by_hand_than_can_have_been_paid_is_named_and_left():
+    made, fine = m.paid(), m.paid()
+    for one in (made, fine):
+        m.give_back(one, "20.00")
+    refund = made.refunds.get()
+    corrupt("UPDATE payments_refund SET amount = 20.01 WHERE id = %s", [refund.pk])
+
+    assert check_rows() == check("payments.refunds_by_hand") == {str(made.pk)}
+    m.change(refunds.waive, refund)
+    assert check("payments.refunds_by_hand") == set()
+
+
+def test_a_refund_by_hand_that_names_an_item_is_named():
+    made = m.paid()
+    m.give_back(made)
+    refund, item = made.refunds.get(), made.items.get()
+    corrupt(
+        "UPDATE payments_cartitem SET refund_id = %s, status = 'cancelled' WHERE id = %s",
+        [refund.pk, item.pk],
+    )
+
+    assert str(refund.pk) in check(AMOUNTS)
 
 
 def test_each_organisation_s_checks_name_its_own():

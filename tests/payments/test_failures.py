@@ -444,6 +444,11 @@ def reopening_refunds():
     return lambda: m.change(refunds.reopen, *found)
 
 
+def giving_back_by_hand():
+    made = m.paid()
+    return lambda: m.give_back(made)
+
+
 SWEEPS = (sweeping_holds, sweeping_a_proposal)
 OPERATIONS = [
     booking_a_free_time,
@@ -478,6 +483,7 @@ OPERATIONS = [
     settling_refunds,
     waiving_refunds,
     reopening_refunds,
+    giving_back_by_hand,
 ]
 each_operation = pytest.mark.parametrize("prepare", OPERATIONS, ids=lambda p: p.__name__)
 MOST_STATEMENTS = 40
@@ -604,7 +610,7 @@ def connected(signal):
 
 
 MOVED = (moving, moving_to_a_free_time)
-OF_REFUNDS = (settling_refunds, waiving_refunds, reopening_refunds)
+OF_REFUNDS = (settling_refunds, waiving_refunds, reopening_refunds, giving_back_by_hand)
 MOVING = [p for p in OPERATIONS if p not in (uploading_a_proof, *MOVED, *OF_REFUNDS)]
 FREEING = [
     cancelling_a_series,
@@ -661,6 +667,13 @@ class Slow:
     words: str
 
 
+WAITED_FOR = (
+    "payments_cart",
+    "bookings_booking",
+    "bookings_slot",
+    "payments_carttransaction",
+    "payments_refund",
+)
 LIMITS = [
     Slow("lock_timeout", "lock timeout"),
     Slow("statement_timeout", "statement timeout"),
@@ -689,7 +702,7 @@ def test_a_database_that_is_too_slow_is_an_error_and_changes_nothing(prepare, li
     act = prepare()
     before = state()
     with other_session(autocommit=False) as other:
-        for table in ("payments_cart", "bookings_booking", "bookings_slot", "payments_refund"):
+        for table in WAITED_FOR:
             other.execute(f"SELECT 1 FROM {table} FOR UPDATE")
 
         with limited(limit.setting, 60), pytest.raises(OperationalError, match=limit.words):

@@ -10,10 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.context import audited
+from audit.errors import Invalid, StaleVersion
 from audit.models import OutboxEvent
 from bookings import locks as booking_locks
 from bookings.errors import BookingOver
-from payments import locks, owing
+from payments import locks, owing, selectors
 from payments.errors import FeeDue, NotPayable, RefundSettled
 from payments.models import CartItem, CartTransaction, Refund
 from payments.services import cancellation, decisions, refunds
@@ -363,6 +364,67 @@ def test_two_runs_over_the_same_refunds_in_opposite_order_end_without_deadlock()
 
     assert len(won(outcomes)) == 1
     assert {type(e) for e in lost(outcomes)} == {RefundSettled}
+
+
+# By hand ∥ by hand
+
+
+def giving_back(made, amount, **kwargs):
+    return lambda: m.give_back(made, amount, **kwargs)
+
+
+def by_hand(made):
+    return [str(r.amount) for r in Refund.objects.filter(transaction=made, by_hand=True)]
+
+
+def test_who_notes_what_is_being_noted_waits_and_no_more_is_owed_than_can_have_been_paid():
+    made = m.paid()
+
+    first, second = interleave(
+        giving_back(made, "15.00"), after=(locks, "transaction"), second=giving_back(made, "15.00")
+    )
+
+    assert isinstance(first, CartTransaction)
+    assert isinstance(second, Invalid)
+    assert by_hand(made) == ["15.00"]
+    assert events("refund.owed") == 1
+    assert_consistent()
+
+
+def test_control_without_locks_more_is_owed_than_can_have_been_paid():
+    made = m.paid()
+
+    with locks_off():
+        interleave(
+            giving_back(made, "15.00"),
+            after=(selectors, "most_by_hand"),
+            second=giving_back(made, "15.00"),
+        )
+
+    assert by_hand(made) == ["15.00"] * 2
+    assert "more is given back by hand than anybody can have paid" in problems()
+
+
+def test_of_eight_who_press_the_same_button_one_notes_it():
+    made = m.paid()
+    made.refresh_from_db()
+
+    outcomes = race(*[giving_back(made, "1.00", version=made.version)] * 8)
+
+    assert len(won(outcomes)) == 1
+    assert {type(e) for e in lost(outcomes)} == {StaleVersion}
+    assert by_hand(made) == ["1.00"]
+
+
+def test_a_cancellation_and_money_by_hand_at_once_agree():
+    made = m.paid(count=2)
+    booking = m.bookings_of(made)[0]
+
+    outcomes = race(cancelling(booking), giving_back(made, "40.00"))
+
+    assert lost(outcomes) == []
+    assert sorted(by_hand(made)) == ["40.00"]
+    assert_consistent()
 
 
 def test_everything_at_once_ends_without_deadlock_and_agrees():

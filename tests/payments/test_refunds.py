@@ -1,20 +1,28 @@
 """What is owed back, wherever a booking is cancelled, and what becomes of it (A7, B9)."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit.errors import Invalid, NotFound
+from audit.delivery.email import render
+from audit.errors import Invalid, NotFound, StaleVersion
 from audit.models import OutboxEvent
 from bookings.services import closings, reschedule
 from payments import selectors
-from payments.errors import OwnTransaction, RefundSettled, RefundUnverified
+from payments.errors import (
+    OwnTransaction,
+    RefundNotPossible,
+    RefundSettled,
+    RefundUnverified,
+)
 from payments.models import CartItem, Refund
 from payments.services import decisions, refunds
 from tests import factories as f
+from tests.audit.mails import english_in
 from tests.corruption import last_line
 from tests.invariants import assert_consistent, refusal
 from tests.payments import money as m
@@ -358,6 +366,134 @@ def test_a_time_that_was_proposed_is_no_money():
 
     assert m.owed(made) == [("20.00", "owed", True)]
     assert_consistent()
+
+
+# Told
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "words", "said"),
+    [
+        (refunds.waive, "refund.waived", "That does not happen.", {"note": "They want none"}),
+        (refunds.reopen, "refund.owed_again", "after all", {"reason": "It came back"}),
+    ],
+)
+def test_whoever_was_told_of_money_hears_what_becomes_of_it(service, kind, words, said):
+    refund = a_refund()
+    if service is refunds.reopen:
+        m.change(refunds.settle, refund)
+
+    m.change(service, refund, **said)
+
+    event = OutboxEvent.objects.get(kind=kind)
+    assert [r["address"] for r in event.recipients] == [refund.customer.email]
+    mail = render(event, language="en")
+    for text in (mail.text, mail.html):
+        for part in (words, "20.00 EUR", refund.transaction.reference, *said.values()):
+            assert part in text
+    assert english_in(event, language="de") == []
+
+
+# By hand
+
+
+def test_whoever_paid_what_they_had_cancelled_gets_it_back():
+    made = m.ordered(count=2)
+    m.cancel(m.bookings_of(made)[0], actor=f.actor_of(made.customer))
+    f.submit_proof(made, amount=Decimal(40))
+    f.approve(made)
+    staff = f.MembershipFactory(organization=made.organization, role="reviewer")
+
+    m.give_back(made, "20.00", reason="paid for both", actor=f.actor_of(staff))
+
+    refund = Refund.objects.get()
+    assert (str(refund.amount), refund.status, refund.verified) == ("20.00", "owed", True)
+    assert (refund.by_hand, refund.reason, refund.items.count()) == (True, "paid for both", 0)
+    event = OutboxEvent.objects.get(kind="refund.owed")
+    assert [r["address"] for r in event.recipients] == [made.customer.email]
+    assert "paid for both" in render(event, language="en").text
+    assert english_in(event, language="de") == []
+    line = last_line(refund)
+    assert (line.actor_id, line.history_change_reason) == (staff.user_id, "paid for both")
+    assert_consistent()
+    m.change(refunds.settle, refund)
+    assert_consistent()
+
+
+@pytest.mark.parametrize(
+    ("order", "most"),
+    [
+        (lambda: m.paid(), 20),  # twice the price, and once it is for the booking
+        (lambda: m.paid(count=2), 40),
+        (lambda: m.on_arrival(), 20),
+    ],
+)
+def test_no_more_goes_back_than_can_have_been_paid(order, most):
+    made = order()
+    assert selectors.most_by_hand(made) == most
+
+    for amount in (f"{most}.01", "0", "-1", "1.001"):
+        with refusal(Invalid) as caught:
+            m.give_back(made, amount)
+        assert "amount" in caught.value.extra["errors"]
+    m.give_back(made, f"{most}.00")
+
+    with refusal(Invalid):
+        m.give_back(made, "0.01")
+    assert_consistent()
+
+
+def test_what_is_owed_back_already_and_what_was_kept_counts():
+    made = m.paid(count=2)
+    m.cancel(m.bookings_of(made)[0], keep_fee=True)  # 10 kept, 10 owed
+    assert selectors.most_by_hand(made) == 80 - 20 - 10 - 10
+
+    m.give_back(made, "40.00")
+    m.cancel(m.bookings_of(made)[1])
+
+    assert selectors.most_by_hand(made) == 0
+    assert_consistent()
+    m.change(refunds.waive, Refund.objects.get(by_hand=True))
+    assert selectors.most_by_hand(made) == 40
+
+
+def test_where_a_proof_says_that_more_was_paid_that_much_can_go_back():
+    made = m.ordered()
+    f.submit_proof(made, amount=Decimal(200))
+    f.approve(made)
+
+    assert selectors.most_by_hand(made) == 180
+
+
+def test_nothing_goes_back_by_hand_before_a_decision():
+    for made in (m.ordered(), m.under_review()):
+        with refusal(RefundNotPossible):
+            m.give_back(made)
+
+
+def test_nobody_gives_money_back_to_themselves_nor_twice_from_one_page():
+    made = m.paid()
+    made.refresh_from_db()
+    with refusal(OwnTransaction):
+        m.give_back(made, actor=f.actor_of(made.customer.user))
+    with refusal(NotFound):
+        m.give_back(made, organization_id=f.OrganizationFactory().pk)
+    for reason in ("", " ", "x" * 501):
+        with refusal(Invalid):
+            m.give_back(made, reason=reason)
+
+    m.give_back(made, version=made.version)
+
+    with refusal(StaleVersion):
+        m.give_back(made, version=made.version)
+
+
+def test_what_was_noted_by_hand_stays_what_it_was():
+    made = m.paid()
+    m.give_back(made)
+
+    with pytest.raises(IntegrityError, match="stays what was owed"), transaction.atomic():
+        Refund.objects.update(by_hand=False)
 
 
 # What was cancelled before it was paid

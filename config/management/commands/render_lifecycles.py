@@ -55,15 +55,26 @@ NOUNS: dict[str, tuple[Lifecycle, str]] = {
         "A customer has one open cart. One that held only what an approval has settled is closed.",
     ),
     "Cart item": (ITEM, "Follows its booking, always (see the table at the end)."),
-    "Cart transaction": (TRANSACTION, "What was checked out together is decided together."),
+    "Cart transaction": (
+        TRANSACTION,
+        "What was checked out together is decided together. What is `pending` expires after the"
+        " organisation's hours, and at its first start at the latest, whether it waits for payment or"
+        " for the house; under review no such clock runs. Of what waits for the house, the managers"
+        " hear before.",
+    ),
     "Payment of a transaction": (
         PAYMENT,
         "Paying now knows pending, paid and failed; on arrival pending and paid; free is paid.",
     ),
-    "Proof of payment": (PROOF, "Decided with its transaction."),
+    "Proof of payment": (
+        PROOF,
+        "Decided with its transaction. Those that were rejected when a late payment was dismissed wait"
+        " again when that is opened again.",
+    ),
     "Refund": (
         REFUND,
-        "Money owed back, until staff say that it was paid, with the reference, or why it is not.",
+        "Money owed back, until staff say that it was paid, with the reference, or why it is not. The"
+        " customer is told of each.",
     ),
     "Late payment": (
         LATE,
