@@ -4,7 +4,7 @@ transaction. Every step takes a list: a hundred bookings cost what three do. Tak
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -122,25 +122,50 @@ def cancel(
     return said
 
 
-def expire(bookings: Sequence[Booking], *, now: datetime, reason: str, tell: bool = True) -> None:
-    """A hold or a request ran out; seats go back. Requests are told, holds are not."""
+def expire(
+    bookings: Sequence[Booking],
+    *,
+    now: datetime,
+    reason: str,
+    tell: bool = True,
+    gone: bool = False,
+    untold: Collection[uuid.UUID] = (),
+) -> None:
+    """A hold or a request ran out; seats go back. Requests are told, holds are not.
+
+    Args:
+        gone: of holds of proposed times: they are not offered any more.
+        untold: bookings whose customers are not told from here that a proposal is over.
+    """
     told = [b for b in bookings if b.status == BookingStatus.PENDING] if tell else []
     move(bookings, "expire", now=now, reason=reason, ended_at=now, ended_reason=reason[:500])
     if told:
         outbox.emit_many(notices.to_customers("booking.expired", told, reason=reason))
     proposed = {b.stands_for_id for b in bookings if b.stands_for_id}
     if proposed:
-        _end_proposals(proposed, now=now)
+        _end_proposals(proposed, gone=gone, untold=untold, now=now)
 
 
-def _end_proposals(booking_ids: set[uuid.UUID], *, now: datetime) -> None:
+def _end_proposals(
+    booking_ids: set[uuid.UUID], *, gone: bool, untold: Collection[uuid.UUID], now: datetime
+) -> None:
     """The holds of proposed times ran out: these bookings stay where they are."""
     waiting = [
         b for b in locks.bookings(booking_ids) if b.status == BookingStatus.RESCHEDULE_PROPOSED
     ]
     if waiting:
         settle(waiting, "expire", now=now)
-        outbox.emit_many(notices.to_customers("booking.proposal_expired", waiting))
+        tell_proposals_expired([b for b in waiting if b.pk not in untold], gone=gone)
+
+
+def tell_proposals_expired(bookings: Sequence[Booking], *, gone: bool) -> None:
+    """Say that what was proposed for these bookings is over.
+
+    Args:
+        gone: it is not offered any more; else nobody answered in time.
+    """
+    if bookings:
+        outbox.emit_many(notices.to_customers("booking.proposal_expired", bookings, gone=gone))
 
 
 def check_in(booking: Booking, *, now: datetime) -> None:

@@ -53,6 +53,7 @@ def context(preview: Preview) -> dict[str, Any]:
         "changes": sum(k.count for k in kinds if k.name != "kept"),
         "plot": plot(preview.plans),
         "affected": affected(preview.affected),
+        "proposals": proposals(preview.proposals),
         "resources": len(preview.plans),
     }
 
@@ -72,6 +73,23 @@ def affected(bookings: Sequence[Booking]) -> dict[str, Any]:
             for one in bookings[:MOST_SHOWN]
         ],
         "more": max(0, len(bookings) - MOST_SHOWN),
+    }
+
+
+def proposals(stand_ins: Sequence[Booking]) -> dict[str, Any]:
+    """The proposed times that are not offered any more, the first of them with their bookings."""
+    return {
+        "count": len(stand_ins),
+        "rows": [
+            {
+                "booking": link_to(one.stands_for),
+                "customer": one.customer,
+                "time": slot_time(one.slot),
+                "resource": one.slot.resource,
+            }
+            for one in stand_ins[:MOST_SHOWN]
+        ],
+        "more": max(0, len(stand_ins) - MOST_SHOWN),
     }
 
 

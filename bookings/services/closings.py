@@ -158,12 +158,15 @@ def add_exceptions(
             seen=seen,
             who=partial(_shut_out, exceptions, rules, now),
             more=partial(_slots_for, by, then),
+            tell_affected=then == "keep",
             now=now,
         )
         if then == "cancel":
             done.cancelled = _cancel(done.affected, reason=reason, now=now)
         elif by is not None:
             moving.move(done, by, actor=actor, reason=reason, now=now)
+            ended = {s.stands_for_id for s in done.proposals}
+            transitions.tell_proposals_expired([b for b in done.stayed if b.pk in ended], gone=True)
         op.rows = len(exceptions) + len(found) + regenerating.changed_rows(done)
         op.note(**done.counts())
     return done

@@ -31,11 +31,14 @@ def fitting(previewed: Preview, *, days: int) -> Pairs:
         for there in rows
     }
     found = targets(previewed.affected, timedelta(days=days))
+    free_to_move = {s.stands_for_id for s in previewed.proposals}
     come: dict[uuid.UUID, list[int]] = defaultdict(lambda: [0, 0])
     fit: Pairs = []
     for booking in previewed.affected:
         slot = found.get(booking.pk)
-        if slot is None or slot.pk in gone or not _is_movable(booking):
+        if slot is None or slot.pk in gone:
+            continue
+        if not (_is_movable(booking) or booking.pk in free_to_move):
             continue
         bookings, units = come[slot.pk]
         if (

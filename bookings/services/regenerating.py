@@ -41,12 +41,14 @@ class Preview:
     Attributes:
         plans: for each resource.
         affected: the live bookings in slots that would become legacy.
+        proposals: what holds times there that are proposed for bookings elsewhere: they end.
         seen: hand it to the service that does it, which then refuses to do anything else.
     """
 
     plans: list[Plan]
     affected: list[Booking] = field(default_factory=list)
     seen: str = ""
+    proposals: list[Booking] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """How many slots each thing happens to, all resources together."""
@@ -87,6 +89,7 @@ class Applied(Preview):
             for plan, more in zip(self.plans, later.plans, strict=True):
                 plan.extend(more)
         self.affected += later.affected
+        self.proposals += later.proposals
         self.left = later.left
 
 
@@ -196,7 +199,8 @@ def _start(
     course = _course(resource, rules, plans, now=now)
     if not in_parts or len(course.parts) == 1:
         return apply([resource], rules=rules, plans=plans, seen=seen, now=now)
-    _check_seen(seen, plans, people_in(losing(plans)))
+    concerned = losing(plans)
+    _check_seen(seen, plans, people_in(concerned), proposals_in(concerned))
     return Applied([Plan(resource)], left=course)
 
 
@@ -234,8 +238,9 @@ def preview_of(
 ) -> Preview:
     """What these rules would do to the slots of resources."""
     plans = slot_plans.plans(resources, rules, now=now)
-    affected = people_in(who(plans))
-    return Preview(plans, affected, fingerprint(plans, [b.pk for b in affected]))
+    concerned = who(plans)
+    affected, proposals = people_in(concerned), proposals_in(concerned)
+    return Preview(plans, affected, _fingerprint(plans, affected, proposals), proposals)
 
 
 def people_in(slot_ids: Collection[uuid.UUID]) -> list[Booking]:
@@ -249,6 +254,19 @@ def people_in(slot_ids: Collection[uuid.UUID]) -> list[Booking]:
     )
 
 
+def proposals_in(slot_ids: Collection[uuid.UUID]) -> list[Booking]:
+    """What holds proposed times in slots, in the order of time, each with what it stands for."""
+    if not slot_ids:
+        return []
+    return list(
+        Booking.objects.filter(
+            slot__in=slot_ids, status=BookingStatus.HELD, stands_for__isnull=False
+        )
+        .select_related("slot__resource", "customer", "stands_for")
+        .order_by("slot__starts_at", "pk")
+    )
+
+
 def apply(
     resources: Sequence[Resource],
     *,
@@ -258,6 +276,7 @@ def apply(
     seen: str | None = None,
     who: Who = losing,
     more: Callable[[Sequence[Booking]], Iterable[uuid.UUID]] | None = None,
+    tell_affected: bool = True,
     now: datetime,
 ) -> Applied:
     """Let the slots of resources follow their rules, all at once; planning locks are held.
@@ -269,6 +288,7 @@ def apply(
         part: only the slots that start then. Parts are done in their order, up to the last.
         who: the slots whose people are told of; they are locked as well.
         more: slots to lock for what is done with these people next, in the same order.
+        tell_affected: whether these people hear from here that what was proposed to them is over.
     """
     rules = slot_plans.rules_of(resources, now=now) if rules is None else rules
     plans = slot_plans.plans(resources, rules, part=part, now=now) if plans is None else plans
@@ -283,20 +303,33 @@ def apply(
         known = set(touched)
         for plan in plans:
             _only(plan, known)
-    affected = people_in([pk for pk in who(plans) if pk in set(touched)])
-    _check_seen(seen, plans, affected)
+    concerned = [pk for pk in who(plans) if pk in set(touched)]
+    affected, proposals = people_in(concerned), proposals_in(concerned)
+    _check_seen(seen, plans, affected, proposals)
     _write(plans, now=now)
+    _end_proposals(proposals, affected, tell_affected=tell_affected, now=now)
     if part is None or part.until is None:
         Resource.objects.filter(pk__in=[r.pk for r in resources]).update(planned_at=now)
     _tell(plans, now=now)
-    return Applied(plans, affected)
+    return Applied(plans, affected, proposals=proposals)
 
 
-def _check_seen(seen: str | None, plans: Sequence[Plan], affected: Sequence[Booking]) -> None:
-    if seen is not None and seen != fingerprint(plans, [b.pk for b in affected]):
+def _check_seen(
+    seen: str | None,
+    plans: Sequence[Plan],
+    affected: Sequence[Booking],
+    proposals: Sequence[Booking],
+) -> None:
+    if seen is not None and seen != _fingerprint(plans, affected, proposals):
         raise PlanChanged(
             "Something was booked, changed or has started meanwhile: look at it again."
         )
+
+
+def _fingerprint(
+    plans: Sequence[Plan], affected: Sequence[Booking], proposals: Sequence[Booking]
+) -> str:
+    return fingerprint(plans, [b.pk for b in (*affected, *proposals)])
 
 
 def _write(plans: Sequence[Plan], *, now: datetime) -> None:
@@ -308,7 +341,6 @@ def _write(plans: Sequence[Plan], *, now: datetime) -> None:
     slot_rows.revive([there.id for plan in plans for there in plan.revive])
     slot_rows.reopen([there.id for plan in plans for there in plan.reopen])
     slot_rows.create((plan.resource, wanted) for plan in plans for wanted in plan.create)
-    _end_proposals([there.id for plan in plans for there in plan.retire], now=now)
 
 
 def _tell(plans: Sequence[Plan], *, now: datetime) -> None:
@@ -326,15 +358,26 @@ def _tell(plans: Sequence[Plan], *, now: datetime) -> None:
         signals.slots_made.send(Slot, resource_ids=made, now=now)
 
 
-def _end_proposals(slot_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
+def _end_proposals(
+    stand_ins: Sequence[Booking],
+    affected: Sequence[Booking],
+    *,
+    tell_affected: bool,
+    now: datetime,
+) -> None:
     """Proposed times in locked slots that are not offered any more: their customers are told."""
-    if slot_ids:
-        held = Q(slot__in=slot_ids, stands_for__isnull=False, status=BookingStatus.HELD)
-        transitions.expire(
-            locks.bookings_where(held),
-            now=now,
-            reason=our_reason("The proposed time is not offered any more."),
-        )
+    if not stand_ins:
+        return
+    # With what is done to the others next, so that nobody who decides on an order waits in a circle.
+    waiting = {s.stands_for_id for s in stand_ins if s.stands_for_id}
+    locks.bookings_of_orders(waiting | {b.pk for b in affected})
+    transitions.expire(
+        locks.bookings_where(Q(pk__in=[s.pk for s in stand_ins], status=BookingStatus.HELD)),
+        now=now,
+        reason=our_reason("The proposed time is not offered any more."),
+        gone=True,
+        untold=() if tell_affected else {b.pk for b in affected},
+    )
 
 
 def _only(plan: Plan, known: set[uuid.UUID]) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from audit.context import Actor
 from audit.history import trail_of
 from bookings.models import Booking, Resource, ScheduleException, ScheduleRule, Slot
-from bookings.services import closings, schedules
+from bookings.services import closings, reschedule, schedules
 from tests import factories as f
 from tests.admin.conftest import ROLES, Venue, as_role, signed_in, staff
 from tests.invariants import assert_consistent
@@ -232,6 +232,23 @@ def test_bookings_on_a_closing_day_are_shown_with_what_can_be_done(venue, court)
     for choice in ("keep", "move", "cancel"):
         assert f'value="{choice}"' in shown
     assert re.search(r'value="keep"[^>]*checked', shown)
+
+
+def test_proposals_that_end_with_a_closing_day_are_listed(venue, court):
+    booking = book(venue, on(court, in_days(6))[0], "Paula Proposed")
+    reschedule.propose(
+        booking_id=booking.pk,
+        organization_id=venue.organization.pk,
+        slot_id=on(court, in_days(5))[0].pk,
+        actor=Actor("staff", None, "Mia"),
+        now=timezone.now(),
+    )
+
+    shown = text(as_role(venue, "owner").post(reverse(ADD), form()))
+
+    assert "No booking is affected" in shown
+    assert "One proposed time is no longer offered" in shown
+    assert "Paula Proposed" in shown
 
 
 def test_kept_bookings_stay_where_they_are(venue, court):

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import OutboxEvent
+from bookings.errors import NoProposal, PlanChanged
 from bookings.models import Booking, Resource, ScheduleException, Slot
-from bookings.services import closings, moving, regenerating
+from bookings.services import closings, moving, regenerating, reschedule
 from bookings.services import slots as slot_services
 from payments.services import desk
 from tests import factories as f
@@ -410,3 +411,76 @@ def test_moving_many_takes_the_statements_of_moving_few(room):
 
     assert taken[0] == taken[1], taken
     assert_consistent()
+
+
+# Proposed times
+
+
+def propose(booking, slot):
+    return reschedule.propose(
+        booking_id=booking.pk,
+        organization_id=booking.organization_id,
+        slot_id=slot.pk,
+        actor=STAFF,
+        now=NOW,
+    )
+
+
+def told(kind):
+    return [e.payload for e in OutboxEvent.objects.filter(kind=kind)]
+
+
+@pytest.mark.parametrize("then", [{}, CANCEL], ids=["keep", "cancel"])
+def test_what_was_proposed_in_a_slot_made_by_hand_ends_with_its_day(room, then):
+    booking = booked(slot_at(room, FRIDAY + DAY, 10))
+    stand_in = propose(booking, by_hand(room)).stand_in
+    said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
+
+    done = close_friday(room, seen=said.seen, **then)
+
+    assert said.proposals == done.proposals == [stand_in]
+    assert (said.affected, done.affected) == ([], [])
+    assert (fresh(booking).status, fresh(stand_in).status) == ("confirmed", "expired")
+    assert [(p["booking"]["id"], p["gone"]) for p in told("booking.proposal_expired")] == [
+        (str(booking.pk), True)
+    ]
+    with pytest.raises(NoProposal), transaction.atomic():
+        reschedule.accept(
+            booking_id=booking.pk,
+            organization_id=booking.organization_id,
+            actor=f.actor_of(booking.customer),
+            now=NOW,
+        )
+    assert_follows(room)
+
+
+def test_a_proposal_made_since_the_preview_is_not_ended_unseen(room):
+    booking = booked(slot_at(room, FRIDAY + DAY, 10))
+    slot = by_hand(room)
+    said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
+    propose(booking, slot)
+
+    with pytest.raises(PlanChanged), transaction.atomic():
+        close_friday(room, seen=said.seen)
+
+    assert fresh(booking).status == "reschedule_proposed"
+
+
+def test_who_is_moved_or_cancelled_with_the_proposal_is_told_so_and_nothing_else(room):
+    going = booked(slot_at(room, FRIDAY, 10))
+    propose(going, by_hand(room))
+    staying = booked(by_hand(room, 18))  # nothing is offered at that hour a day later
+    propose(staying, by_hand(room, 21))
+    said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
+    assert [b.pk for b, _slot in moving.fitting(said, days=1)] == [going.pk]
+
+    done = close_friday(room, then="move", move_by_days=1, reason="The roof leaks.")
+
+    assert (done.moved, done.stayed) == ([going], [staying])
+    assert [p["booking"]["id"] for p in told("booking.proposal_expired")] == [str(staying.pk)]
+    assert [p["booking"]["id"] for p in told("booking.rescheduled")] == [str(going.pk)]
+
+    add(room, closed(room, FRIDAY + DAY), **CANCEL)
+
+    assert fresh(going).status == "cancelled"
+    assert_follows(room)
