@@ -12,7 +12,7 @@ from typing import Any
 
 from audit.errors import DomainError
 from audit.languages import our_reason
-from bookings import locks, signals, transitions
+from bookings import locks, selectors_closures, signals, transitions
 from bookings.errors import LineFirst, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Slot
@@ -224,26 +224,30 @@ class Claims:
         self._taken: Mapping[uuid.UUID, locks.Occupied] = {}
         self._pools: Mapping[uuid.UUID, Sequence[int]] = {}
         self._undecided: set[uuid.UUID] = set()
+        self._closures = selectors_closures.Closures()
         self._empty = {s.pk: s for s in slots if s.takes_exclusively and not s.taken_bookings}
         self.start_anew()
         if not self._empty:
+            self._closures = selectors_closures.of_slots(slots)
             return
         left = leaving is not None and leaving.taken_bookings == 1
         self._ignored = {leaving.pk} if leaving is not None and left else set()
-        self._look(now=now, after_lines=after_lines)
+        self._look(slots, now=now, after_lines=after_lines)
 
     def start_anew(self) -> None:
         """Nothing is given away yet."""
         self._picked: dict[uuid.UUID, list[int]] = {}
         self._before: list[tuple[Slot, list[int]]] = []
 
-    def _look(self, *, now: datetime, after_lines: bool) -> None:
+    def _look(self, slots: Sequence[Slot], *, now: datetime, after_lines: bool) -> None:
         empty = list(self._empty.values())
         wanted = {pool for slot in empty for pool in slot.pools}
         self._pools = locks.pool_members(wanted) if wanted else {}
         numbers = {n for slot in empty for n in slot.numbers}
         numbers |= {n for members in self._pools.values() for n in members}
         beside = locks.take_in_turn(numbers, beside=empty if after_lines else (), now=now)
+        # Now, as whoever closes a part or a room of a pool takes its turn with us.
+        self._closures = selectors_closures.of_slots(slots)
         self._read(numbers)
         # Not those of the list itself: what we know of their counters would no longer be true.
         rivals = {r for found in self._taken.values() for some in found.values() for r in some}
@@ -274,6 +278,8 @@ class Claims:
         try:
             if slot.pk in self._empty:
                 self._choose(slot, ())
+            else:
+                self._check_open(slot)
         except ResourceTaken:
             return False
         return True
@@ -285,6 +291,7 @@ class Claims:
             ResourceTaken, LineFirst: see :func:`claim`.
         """
         if slot.pk not in self._empty:
+            self._check_open(slot)
             return
         given = {n for other, its in self._before if _meet(slot, other) for n in its}
         picked = self._choose(slot, given)
@@ -294,7 +301,12 @@ class Claims:
         self._picked[slot.pk] = picked
 
     def _choose(self, slot: Slot, given: Collection[int]) -> list[int]:
-        return _choose(slot, self._pools, {*self._taken.get(slot.pk, ()), *given})
+        taken = {*self._taken.get(slot.pk, ()), *given}
+        return _choose(slot, self._pools, taken, self._closures.at(slot))
+
+    def _check_open(self, slot: Slot) -> None:
+        if slot.taken_bookings:
+            _check_open(slot, self._closures.at(slot))
 
     def write(self, slots: Sequence[Slot]) -> None:
         """Note what was picked on those of these slots to which something was given."""
@@ -310,33 +322,63 @@ class Claims:
 
 
 def _choose(
-    slot: Slot, pools: Mapping[uuid.UUID, Sequence[int]], taken: Collection[int]
+    slot: Slot,
+    pools: Mapping[uuid.UUID, Sequence[int]],
+    taken: Collection[int],
+    closed: Collection[int],
 ) -> list[int]:
     """What a slot's first people take out of its pools, or raise ResourceTaken."""
+    if any(number in closed for number in slot.parts):
+        raise _not_open(slot)
     if any(number in taken for number in slot.numbers):
         raise ResourceTaken(f"{slot.resource.name} is taken at that time by another booking.")
     if not slot.pools:
         return slot.picked
-    picked = pick(slot.pools, pools, taken={*taken, *slot.numbers})
+    picked = pick(slot.pools, pools, taken={*taken, *slot.numbers, *closed})
     if picked is None:
         raise ResourceTaken(f"Nothing that {slot.resource.name} needs is free at that time.")
     return picked
+
+
+def _check_open(slot: Slot, closed: Collection[int]) -> None:
+    """Raise ResourceTaken if something that a slot's people take already is closed by now."""
+    if any(number in closed for number in (*slot.parts, *slot.picked)):
+        raise _not_open(slot)
+
+
+def _not_open(slot: Slot) -> ResourceTaken:
+    return ResourceTaken(f"Something that {slot.resource.name} takes is closed at that time.")
+
+
+def _not_open_any_more(
+    slots: Iterable[Slot], closures: selectors_closures.Closures
+) -> dict[uuid.UUID, DomainError]:
+    """Of these slots, those with people that take something that is closed by now."""
+    refused: dict[uuid.UUID, DomainError] = {}
+    for slot in slots:
+        if slot.taken_bookings:
+            try:
+                _check_open(slot, closures.at(slot))
+            except ResourceTaken as error:
+                refused[slot.pk] = error
+    return refused
 
 
 def could_claim(slots: Sequence[Slot]) -> list[Slot]:
     """Of these slots, those whose first people would get now what they take for themselves alone,
     each looked at by itself; nothing is locked."""
     empty = [s for s in slots if s.takes_exclusively and not s.taken_bookings]
+    closures = selectors_closures.of_slots(slots)
+    refused = set(_not_open_any_more(slots, closures))
     if not empty:
-        return list(slots)
+        return [s for s in slots if s.pk not in refused]
     wanted = {pool for slot in empty for pool in slot.pools}
     pools = locks.pool_members(wanted) if wanted else {}
     numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
     taken = locks.occupied(empty, numbers)
-    refused = set()
     for slot in empty:
         try:
-            _choose(slot, pools, set(taken[slot.pk]))
+            _choose(slot, pools, set(taken[slot.pk]), closures.at(slot))
         except ResourceTaken:
             refused.add(slot.pk)
     return [s for s in slots if s.pk not in refused]

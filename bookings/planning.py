@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise, repeat
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
@@ -112,6 +112,16 @@ class Planned(NamedTuple):
     busy_until: int
     max_bookings: int
     max_units: int
+
+
+class Spell(Protocol):
+    """Whatever is from one moment to another, in seconds since the epoch."""
+
+    @property
+    def starts_at(self) -> int: ...
+
+    @property
+    def ends_at(self) -> int: ...
 
 
 class Window(NamedTuple):

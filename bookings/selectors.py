@@ -33,6 +33,7 @@ from django.db.models.functions import Coalesce
 from audit.context import Actor
 from audit.errors import NotFound
 from audit.sql import prepared_cursor
+from bookings import selectors_closures
 from bookings.lifecycle import LIVE, BookingStatus, ProposalStatus, SlotStatus
 from bookings.locks import number_range
 from bookings.models import (
@@ -47,6 +48,7 @@ from bookings.models import (
     User,
 )
 from bookings.permissions import role_may
+from bookings.selectors_closures import IS_CLOSED, IS_PART_CLOSED
 
 T = TypeVar("T")
 
@@ -200,11 +202,18 @@ class Availability:
     units: int
 
 
-def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Availability]:
-    """What is left in each slot; two statements for any number of slots.
+def availability(
+    slots: Sequence[Slot], *, with_room: bool = False, now: datetime
+) -> dict[uuid.UUID, Availability]:
+    """What is left in each slot; two statements for any number of slots, three where some take
+    more than their resource.
 
     A slot has nothing left while another slot with people takes its exclusive resource, a part
-    of it, or all of a pool it needs one of, at its time.
+    of it, or all of a pool it needs one of, at its time; or while these are closed or not active.
+
+    Args:
+        with_room: they were found by :func:`with_room` just now, so that nothing is in their way;
+            one statement then.
     """
     overdue = {
         slot_id: (count, units)
@@ -215,7 +224,8 @@ def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Ava
         .values_list("slot_id")
         .annotate(Count("pk"), Sum("units"))
     }
-    blocked = _blocked([s for s in slots if s.takes_exclusively], now=now)
+    exclusive = [] if with_room else [s for s in slots if s.takes_exclusively]
+    blocked = _blocked(exclusive, now=now)
     found = {}
     for slot in slots:
         # What ran out is the line's, where somebody waits.
@@ -228,11 +238,15 @@ def availability(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, Ava
     return found
 
 
-def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[Slot]:
-    """Of these slots, those that have room for one more booking of ``units`` people.
+def with_room(
+    slots: QuerySet[Slot], units: int, *, organization_id: uuid.UUID, now: datetime
+) -> QuerySet[Slot]:
+    """Of these slots of an organisation, those that have room for one more booking of ``units``
+    people. It costs one statement to ask.
 
     The same rule as :func:`availability`, for the database, so that pages stay full.
     """
+    closures = selectors_closures.of_organizations([organization_id], now)
     late = (
         Booking.objects.filter(slot=OuterRef("pk"), status=BookingStatus.HELD, held_until__lte=now)
         .order_by()
@@ -271,7 +285,9 @@ def with_room(slots: QuerySet[Slot], units: int, *, now: datetime) -> QuerySet[S
     return slots.alias(
         late_bookings=Coalesce(Subquery(late.annotate(n=Count("pk")).values("n")), 0),
         late_units=Coalesce(Subquery(late.annotate(n=Sum("units")).values("n")), 0),
-        others_are_taken=RawSQL(_OTHERS_ARE_TAKEN, [now, now]),  # noqa: S611  constant text
+        others_are_taken=RawSQL(  # noqa: S611  constant text
+            _OTHERS_ARE_TAKEN, _others_params(closures, now=now)
+        ),
     ).filter(
         has_room | will_have_room,
         Q(exclusive=False) | ~Exists(rivals),
@@ -316,29 +332,30 @@ def availability_by_day(
         .filter(resource__in=resource_ids, starts_at__gte=since, starts_at__lt=until)
         .order_by()
     )
-    free = {
-        (row["resource_id"], row["date"]): row
-        for row in with_room(every, units, now=now)
-        .values("resource_id", date=local)
-        .annotate(slots=Count("pk"), first=Min("starts_at"))
-    }
+    roomy = with_room(every, units, organization_id=organization_id, now=now)
+
+    def by_day(slots: QuerySet[Slot], *, free: bool) -> Any:
+        return slots.values("resource_id", date=local).annotate(
+            slots=Count("pk"), first=Min("starts_at"), free=Value(free)
+        )
+
+    rows = list(by_day(every, free=False).union(by_day(roomy, free=True), all=True))
+    left = {(row["resource_id"], row["date"]): row for row in rows if row["free"]}
     found = []
-    for row in (
-        every.values("resource_id", date=local)
-        .annotate(slots=Count("pk"))
-        .order_by("resource_id", "date")
-    ):
-        left = free.get((row["resource_id"], row["date"]))
+    for row in rows:
+        if row["free"]:
+            continue
+        free = left.get((row["resource_id"], row["date"]))
         found.append(
             DayOfSlots(
                 row["resource_id"],
                 row["date"],
                 row["slots"],
-                left["slots"] if left else 0,
-                left["first"] if left else None,
+                free["slots"] if free else 0,
+                free["first"] if free else None,
             )
         )
-    return found
+    return sorted(found, key=lambda day: (day.resource_id, day.date))
 
 
 # Whether an occupancy ``o`` has people in it who are not overdue holds.
@@ -356,17 +373,32 @@ _IS_TAKEN = f"""EXISTS (
       AND o.slot_id <> {{s}}.id AND {IS_LIVE}
 )"""  # noqa: S608  constant text
 
-# Whether a part of the slot ``{s}`` is taken, or nothing is left of a pool it needs one of. Where
-# pools share members this may be too hopeful: who books is told.
+# Whether a part of the slot ``{s}`` is taken or closed, or nothing is left of a pool it needs one
+# of, or what its people have out of one is closed. Where pools share members this may be too
+# hopeful: who books is told.
 _OTHERS = f"""CASE WHEN {{s}}.parts = '{{{{}}}}' AND {{s}}.pools = '{{{{}}}}' THEN FALSE ELSE
-    EXISTS (SELECT 1 FROM unnest({{s}}.parts) AS part (number) WHERE {_IS_TAKEN})
+    EXISTS (
+        SELECT 1 FROM unnest({{s}}.parts) AS part (number) WHERE {_IS_TAKEN} OR {IS_PART_CLOSED}
+    )
     OR {{s}}.taken_bookings = 0 AND EXISTS (
         SELECT 1 FROM unnest({{s}}.pools) AS needed (pool_id) WHERE NOT EXISTS (
             SELECT 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
-            WHERE m.pool_id = needed.pool_id AND r.is_active AND NOT {_IS_TAKEN.replace("{n}", "r.number")}
+            WHERE m.pool_id = needed.pool_id AND r.is_active
+              AND NOT {_IS_TAKEN.replace("{n}", "r.number")}
+              AND NOT {IS_CLOSED.replace("{n}", "r.number")}
         )
     )
+    OR {{s}}.taken_bookings > 0 AND EXISTS (
+        SELECT 1 FROM unnest({{s}}.picked) AS picked (number)
+        WHERE {IS_CLOSED.replace("{n}", "picked.number")}
+    )
 END""".replace("{n}", "part.number")  # noqa: S608  constant text
+
+
+def _others_params(closures: selectors_closures.Closures, *, now: datetime) -> list[Any]:
+    columns = closures.columns()
+    return [now, *columns, now, *columns, *columns]
+
 
 _OTHERS_ARE_TAKEN = _OTHERS.format(s="bookings_slot")
 
@@ -397,7 +429,9 @@ def _blocked(slots: Sequence[Slot], *, now: datetime) -> set[uuid.UUID]:
     params: list[Any] = [[s.pk for s in slots], now]
     others = [s.pk for s in slots if s.parts or s.pools]
     if others:
-        sql, params = _BLOCKED_WITH_OTHERS, [*params, others, now, now]
+        closures = selectors_closures.of_slots(slots)
+        sql = _BLOCKED_WITH_OTHERS
+        params += [others, *_others_params(closures, now=now)]
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return {row[0] for row in cursor.fetchall()}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from audit.sql import prepared_cursor
-from bookings import planning
+from bookings import planning, selectors_closures
 from bookings.errors import NotOffered
 from bookings.models import Resource
 from bookings.selectors import IS_LIVE
+from bookings.selectors_closures import Closures
 from bookings.selectors_schedules import rules_of
 
 Period = tuple[datetime, datetime]
@@ -123,10 +123,14 @@ def _free_starts(
             hours.setdefault(start, window.hours)
     if not hours:
         return []
-    busy = [(s, *busy_period(s, s + lasts, h)) for s, h in sorted(hours.items())]
-    since, until = min(b[1] for b in busy), max(b[2] for b in busy)
+    busy = [busy_period(start, start + lasts, its) for start, its in hours.items()]
+    since, until = min(b[0] for b in busy), max(b[1] for b in busy)
     taken = taken_of([resource], since, until, now=now, leaving=leaving)[resource.pk]
-    return [datetime.fromtimestamp(s, UTC) for s, begins, ends in busy if taken.free(begins, ends)]
+    return [
+        datetime.fromtimestamp(start, UTC)
+        for start, its in sorted(hours.items())
+        if taken.free(start, start + lasts, its)
+    ]
 
 
 def lengths_of(resource: Resource) -> list[int]:
@@ -179,7 +183,7 @@ def _openings(
     for window in windows:
         run: list[int] = []
         for start in _starts(window, lasts, grid, first, last):
-            if not taken.free(*busy_period(start, start + lasts, window.hours)):
+            if not taken.free(start, start + lasts, window.hours):
                 continue
             if not run or start != run[-1] + grid:
                 run = []
@@ -203,6 +207,7 @@ def busy_period(starts_at: int, ends_at: int, hours: planning.Hours) -> tuple[in
 class Busy:
     """When one number is taken, in seconds. Occupancies of a number never overlap."""
 
+    number: int
     begins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
 
@@ -217,15 +222,24 @@ class Taken:
 
     needed: list[Busy]
     pools: list[list[Busy]]
+    own: int
+    closures: Closures
 
-    def free(self, begins: int, ends: int) -> bool:
-        """Whether all that is needed is free, and one of each pool.
+    def free(self, starts_at: int, ends_at: int, hours: planning.Hours) -> bool:
+        """Whether all that is needed is free with the buffers of these hours, and one of each
+        pool; and open, but for the buffers.
 
         Where pools share members this may be too hopeful: who books is told.
         """
-        return all(one.free(begins, ends) for one in self.needed) and all(
-            any(one.free(begins, ends) for one in pool) for pool in self.pools
-        )
+        begins, ends = busy_period(starts_at, ends_at, hours)
+
+        def is_free(one: Busy) -> bool:
+            is_open = one.number == self.own or self.closures.are_open(
+                one.number, starts_at, ends_at
+            )
+            return is_open and one.free(begins, ends)
+
+        return all(map(is_free, self.needed)) and all(any(map(is_free, p)) for p in self.pools)
 
 
 _OCCUPIED = f"""
@@ -255,7 +269,8 @@ def taken_of(
     now: datetime,
     leaving: uuid.UUID | None = None,
 ) -> dict[uuid.UUID, Taken]:
-    """When what each resource takes is taken, holds past their deadline left out; one statement.
+    """When what each resource takes is taken, holds past their deadline left out; one statement,
+    two where some take more than themselves.
 
     Args:
         leaving: a slot that does not count.
@@ -263,14 +278,21 @@ def taken_of(
     own = {r.pk: [r.number, *r.parts] if r.exclusive else list(r.parts) for r in resources}
     numbers = sorted({number for its in own.values() for number in its})
     pools = sorted({pool for r in resources for pool in r.pools})
-    by_number: dict[tuple[uuid.UUID | None, int], Busy] = defaultdict(Busy)
+    by_number: dict[tuple[uuid.UUID | None, int], Busy] = {}
+    for number in numbers:
+        by_number[None, number] = Busy(number)
     with prepared_cursor() as cursor:
         cursor.execute(_OCCUPIED, [numbers, pools, since, until, leaving, now])
         for pool_id, number, begins, ends in cursor.fetchall():
-            busy = by_number[pool_id, number]
+            busy = by_number.setdefault((pool_id, number), Busy(number))
             if begins is not None:
                 busy.begins.append(begins)
                 busy.ends.append(ends)
+    taking = {r.organization_id for r in resources if r.takes_others}
+    closures = Closures()
+    if taking:
+        first, last = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
+        closures = selectors_closures.of_organizations(taking, first, last)
     return {
         r.pk: Taken(
             needed=[by_number[None, number] for number in own[r.pk]],
@@ -282,6 +304,8 @@ def taken_of(
                 ]
                 for pool in r.pools
             ],
+            own=r.number,
+            closures=closures,
         )
         for r in resources
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Prefetch, Q, QuerySet
 from django.utils.timezone import localtime
 
 from bookings import planning
@@ -47,7 +47,8 @@ def rules_of(
     at: datetime | None = None,
     without: Collection[uuid.UUID] = (),
 ) -> dict[uuid.UUID, Rules]:
-    """The rules of resources of one organisation; three statements for any number of them.
+    """The rules of resources of one organisation; three statements for any number of them, four
+    where some are made of others: what closes a part closes them as well.
 
     Args:
         since: exceptions that are over by this day are left out.
@@ -57,20 +58,53 @@ def rules_of(
     versions = defaultdict(list)
     for schedule in _versions([r.pk for r in resources], at=at):
         versions[schedule.resource_id].append(_version(schedule))
+    parts = _parts(resources)
+    found = _exceptions(
+        [*(r.pk for r in resources), *parts.values()], resources, since=since, at=at
+    )
+    counting = _for_each(resources, parts, [e for e in found if e.pk not in without])
+    return {r.pk: Rules(tuple(versions[r.pk])).with_exceptions(counting[r.pk]) for r in resources}
+
+
+def exceptions_of(
+    resources: Sequence[Resource], exceptions: Sequence[ScheduleException]
+) -> dict[uuid.UUID, list[ScheduleException]]:
+    """Which of these exceptions, saved or not, count for each resource; at most one statement."""
+    return _for_each(resources, _parts(resources), exceptions)
+
+
+def _for_each(
+    resources: Sequence[Resource],
+    parts: Mapping[int, uuid.UUID],
+    exceptions: Sequence[ScheduleException],
+) -> dict[uuid.UUID, list[ScheduleException]]:
+    """Its own, those of all, and what closes a part of it.
+
+    What closes everything is each resource's own affair: one that is open on holidays is, also
+    where its parts by themselves are not.
+    """
     own, common = defaultdict(list), []
-    for exception in _exceptions(resources, since=since, at=at):
-        if exception.pk in without:
-            continue
+    for exception in exceptions:
         if exception.resource_id:
             own[exception.resource_id].append(exception)
         else:
             common.append(exception)
     return {
-        r.pk: Rules(tuple(versions[r.pk])).with_exceptions(
-            own[r.pk] + [e for e in common if e.kind != "holiday" or r.observes_holidays]
-        )
+        r.pk: [
+            *own[r.pk],
+            *(e for e in common if e.kind != "holiday" or r.observes_holidays),
+            *(e for n in r.parts if n in parts for e in own[parts[n]] if e.kind != "extra"),
+        ]
         for r in resources
     }
+
+
+def _parts(resources: Sequence[Resource]) -> dict[int, uuid.UUID]:
+    """The keys of what resources are made of, by number."""
+    numbers = {number for r in resources for number in r.parts}
+    if not numbers:
+        return {}
+    return dict(Resource.objects.filter(number__in=numbers).values_list("number", "pk"))
 
 
 def version_for(booking: Booking) -> Schedule | None:
@@ -88,7 +122,7 @@ def exceptions_for(booking: Booking) -> list[ScheduleException]:
     """The exceptions that held on the day of a booking's slot when the booking was made."""
     slot = booking.slot
     day = localtime(slot.starts_at, zoneinfo.ZoneInfo(slot.resource.time_zone)).date()
-    found = _exceptions([slot.resource], since=day, at=booking.created_at)
+    found = _exceptions([slot.resource_id], [slot.resource], since=day, at=booking.created_at)
     return list(found.filter(first_day__lte=day, last_day__gte=day))
 
 
@@ -97,11 +131,22 @@ def current(resource_id: uuid.UUID, *, day: date) -> Schedule | None:
     return _versions([resource_id]).filter(valid_from__lte=day).order_by("-number").first()
 
 
+# Of an exception: its resource is a part of the one that is asked about.
+_IS_PART = Func(
+    F("resource__number"),
+    OuterRef("parts"),
+    template="(%(expressions)s))",
+    arg_joiner=" = ANY(",
+    output_field=BooleanField(),
+)
+
+
 def out_of_date() -> QuerySet[Resource]:
     """Active resources whose rules changed since their slots were last made."""
     newer = Schedule.objects.filter(resource=OuterRef("pk"), created_at__gt=OuterRef("planned_at"))
     exceptions = ScheduleException.objects.filter(
         Q(resource=OuterRef("pk"))
+        | Q(_IS_PART)
         | Q(resource__isnull=True, organization=OuterRef("organization")),
         Q(created_at__gt=OuterRef("planned_at")) | Q(withdrawn_at__gt=OuterRef("planned_at")),
     )
@@ -126,10 +171,10 @@ def _versions(ids: Sequence[uuid.UUID], *, at: datetime | None = None) -> QueryS
 
 
 def _exceptions(
-    resources: Sequence[Resource], *, since: date, at: datetime | None
+    ids: Sequence[uuid.UUID], resources: Sequence[Resource], *, since: date, at: datetime | None
 ) -> QuerySet[ScheduleException]:
     found = ScheduleException.objects.filter(
-        Q(resource__in=[r.pk for r in resources]) | Q(resource__isnull=True),
+        Q(resource__in=ids) | Q(resource__isnull=True),
         organization__in={r.organization_id for r in resources},
         last_day__gte=since - REACH,
     ).order_by("created_at", "pk")

@@ -430,7 +430,10 @@ def other_times(
     ).select_related("resource")
     fewest = min(b.units for b in bookings)
     slots = {
-        s.pk: s for s in with_room(offered, fewest, now=now).order_by("starts_at")[:MOST_SLOTS]
+        s.pk: s
+        for s in with_room(offered, fewest, organization_id=organization_id, now=now).order_by(
+            "starts_at"
+        )[:MOST_SLOTS]
     }
     slots |= {s.pk: s for s in own if s.resource.is_active}
     left = availability(list(slots.values()), now=now) if slots else {}

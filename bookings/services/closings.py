@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Now
 
 from audit.context import Actor, audited
@@ -17,9 +19,10 @@ from audit.errors import Invalid, NotFound, check_fields
 from audit.ids import uuid7s
 from audit.observability.operations import operation
 from bookings import locks, selectors_schedules, transitions
+from bookings.errors import PlanChanged
 from bookings.lifecycle import BOOKING
-from bookings.models import Booking, Resource, ScheduleException, Slot
-from bookings.regeneration import Plan
+from bookings.models import Booking, Occupancy, PoolMember, Resource, ScheduleException, Slot
+from bookings.regeneration import Plan, There
 from bookings.selectors_schedules import Rules
 from bookings.services import moving, regenerating, slot_plans
 from bookings.services.regenerating import Applied, Preview
@@ -37,7 +40,8 @@ def preview_exceptions(
     """What exceptions (not saved) would do to the slots of resources of one organisation.
 
     Affected is everybody who has a live booking on a day that is to be closed: also who lost the
-    slot's offer before, and who is in a slot that was made by hand.
+    slot's offer before, who is in a slot that was made by hand, and who has what is closed as a
+    part of something else or out of a pool.
 
     Args:
         resources: see :func:`resources_of`.
@@ -48,9 +52,10 @@ def preview_exceptions(
     """
     check_extra_hours(resources, exceptions)
     known = slot_plans.rules_of(resources, without=withdraw, now=now)
+    mine = selectors_schedules.exceptions_of(resources, exceptions)
     return regenerating.preview_of(
         resources,
-        {r.pk: known[r.pk].with_exceptions(_of(r, exceptions)) for r in resources},
+        {r.pk: known[r.pk].with_exceptions(mine[r.pk]) for r in resources},
         who=partial(_shut_out, exceptions, known, now),
         now=now,
     )
@@ -62,38 +67,97 @@ def _shut_out(
     now: datetime,
     plans: Sequence[Plan],
 ) -> list[uuid.UUID]:
-    """The slots with people that lose their offer, or lie on days that exceptions close."""
+    """The slots with people that lose their offer, lie on days that exceptions close, or have out
+    of a pool what these close by itself."""
     found = set(regenerating.losing(plans))
     closing = [e for e in exceptions if e.kind != ScheduleException.Kind.EXTRA]
+    if not closing:
+        return sorted(found)
+    resources = [plan.resource for plan in plans]
+    mine = selectors_schedules.exceptions_of(resources, closing)
+    themselves = {e.resource_id for e in closing}
+    picked = _picked([r for r in resources if r.pk in themselves], now=now)
     for plan in plans:
-        with_people = [t for t in plan.there if t.taken_bookings]
-        if not closing or not with_people:
+        resource = plan.resource
+        asked: list[There | _Picked] = [t for t in plan.there if t.taken_bookings]
+        asked += picked.get(resource.number, ())
+        if not asked:
             continue
-        of = rules[plan.resource.pk]
-        only = replace(of, closures=()).with_exceptions(_of(plan.resource, closing))
-        end = max(t.ends_at for t in with_people)
-        closed = slot_plans.closed_by(plan.resource, only, start=int(now.timestamp()), end=end)
+        only = replace(rules[resource.pk], closures=()).with_exceptions(mine[resource.pk])
+        end = max(t.ends_at for t in asked)
+        closed = slot_plans.closed_by(resource, only, start=int(now.timestamp()), end=end)
         found |= {
             t.id
-            for t in with_people
+            for t in asked
             if any(slot_plans.overlaps(periods, t) for periods, _made_at in closed)
         }
     return sorted(found)
 
 
+class _Picked(NamedTuple):
+    id: uuid.UUID
+    starts_at: int
+    ends_at: int
+
+
+def _picked(resources: Sequence[Resource], *, now: datetime) -> dict[int, list[_Picked]]:
+    """The slots to come whose people have one of these out of a pool, by its number."""
+    if not resources:
+        return {}
+    rows = (
+        Occupancy.objects.alias(key=locks.number_range(F("resource_number")))
+        .filter(
+            key__in=[locks.number_range(Value(r.number)) for r in resources],
+            period__overlap=(now, None),
+            slot__picked__contains=[F("resource_number")],
+        )
+        .values_list("resource_number", "slot_id", "slot__starts_at", "slot__ends_at")
+    )
+    found: dict[int, list[_Picked]] = defaultdict(list)
+    for number, slot_id, *period in rows:
+        found[number].append(_Picked(slot_id, *(int(moment.timestamp()) for moment in period)))
+    return found
+
+
+def _check_picked(
+    exceptions: Sequence[ScheduleException],
+    rules: Mapping[uuid.UUID, Rules],
+    done: Applied,
+    *,
+    now: datetime,
+) -> None:
+    """Raise PlanChanged if somebody was just given out of a pool what is being closed.
+
+    Whoever picks takes turns with us by the numbers: they see what is closed, or we see them.
+    """
+    themselves = {e.resource_id for e in exceptions if e.kind != ScheduleException.Kind.EXTRA}
+    members = PoolMember.objects.filter(resource__in=themselves - {None})
+    numbers = set(members.order_by().values_list("resource__number", flat=True))
+    if not numbers:
+        return
+    locks.take_in_turn(numbers)
+    known = {b.slot_id for b in (*done.affected, *done.proposals)}
+    if not known.issuperset(_shut_out(exceptions, rules, now, done.plans)):
+        raise PlanChanged("Something was booked meanwhile: look at it again.")
+
+
 def resources_of(
     organization_id: uuid.UUID, exceptions: Sequence[ScheduleException]
 ) -> list[Resource]:
-    """The active resources that exceptions are about, in the order of their numbers.
+    """The active resources that exceptions are about, and what is made of them, in the order of
+    their numbers.
 
     Raises:
         NotFound: one is not of this organisation.
     """
     named = {e.resource_id for e in exceptions if e.resource_id}
     mine = Resource.objects.filter(organization=organization_id)
-    if named and mine.filter(pk__in=named).count() < len(named):
-        raise NotFound("There is no such resource.")
     condition = Q(pk__in=named)
+    if named:
+        numbers = list(mine.filter(pk__in=named).values_list("number", flat=True))
+        if len(numbers) < len(named):
+            raise NotFound("There is no such resource.")
+        condition |= Q(parts__overlap=numbers)
     if any(e.resource_id is None for e in exceptions):
         by_hand = Slot.objects.filter(resource=OuterRef("pk"), source=Slot.Source.HAND)
         condition |= Q(pk__in=selectors_schedules.planned().values("pk"))
@@ -161,6 +225,7 @@ def add_exceptions(
             tell_affected=then == "keep",
             now=now,
         )
+        _check_picked(exceptions, rules, done, now=now)
         if then == "cancel":
             done.cancelled = _cancel(done.affected, reason=reason, now=now)
         elif by is not None:
@@ -216,15 +281,6 @@ def check_extra_hours(
             raise Invalid(
                 "An exclusive resource takes one booking at a time.", field="max_bookings"
             )
-
-
-def _of(resource: Resource, exceptions: Iterable[ScheduleException]) -> list[ScheduleException]:
-    return [
-        e
-        for e in exceptions
-        if e.resource_id in (None, resource.pk)
-        and (e.kind != ScheduleException.Kind.HOLIDAY or resource.observes_holidays)
-    ]
 
 
 def _resources_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -11,9 +11,11 @@ from django.db import connection, transaction
 from audit.context import Actor, audited
 from audit.errors import NotFound
 from audit.observability.operations import operation
-from bookings import claiming, locks
+from bookings import claiming, locks, selectors_closures, selectors_schedules
 from bookings.errors import ResourceTaken
 from bookings.models import Occupancy, Pool, PoolNeed, Resource, ResourcePart, Slot
+from bookings.selectors_schedules import Rules
+from bookings.services import regenerating
 
 
 def compose(
@@ -43,16 +45,36 @@ def compose(
         audited(actor, reason=reason),
     ):
         _check_known(organization_id, {resource_id, *part_ids}, set(pool_ids))
+        # Nobody closes what becomes a part meanwhile, and whose slots would not follow.
+        locks.schedules_of(organization_id, alone=True)
         # Nobody makes it a part of something else meanwhile, whose slots would not follow.
         locks.composition()
         affected = _with_wholes(resource_id)
         locks.planning(affected)
+        before = _rules_of(affected, now=now)
         _relink(resource_id, organization_id, set(part_ids), set(pool_ids))
         slots = locks.slots_to_come(affected, now=now)
         stale = [s for s in slots if s.parts != s.resource.parts or s.pools != s.resource.pools]
         _follow(stale)
-        op.rows = len(stale)
+        op.rows = len(stale) + _plan_anew(affected, before, now=now)
         return Resource.objects.get(pk=resource_id)
+
+
+def _rules_of(ids: Collection[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Rules]:
+    resources = list(Resource.objects.filter(pk__in=ids))
+    return selectors_schedules.rules_of(resources, since=now.date())
+
+
+def _plan_anew(
+    ids: Collection[uuid.UUID], before: Mapping[uuid.UUID, Rules], *, now: datetime
+) -> int:
+    """What closes a part closes the whole: let slots follow where that makes a difference."""
+    rules = _rules_of(ids, now=now)
+    other = [pk for pk in ids if rules[pk] != before[pk]]
+    if not other:
+        return 0
+    resources = Resource.objects.filter(pk__in=other, is_active=True).order_by("number")
+    return regenerating.changed_rows(regenerating.apply(list(resources), rules=rules, now=now))
 
 
 def _check_known(
@@ -120,6 +142,7 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
     locks.take_in_turn(numbers)
     ours = {s.pk for s in slots}
     occupied = locks.occupied(slots, numbers)
+    closures = selectors_closures.of_slots(slots)
     given: list[tuple[Slot, set[int]]] = []
     picks: dict[uuid.UUID, list[int]] = {}
     refused: list[Slot] = []
@@ -130,7 +153,9 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
                 taken |= numbers_of_other
         picked: list[int] | None = slot.picked
         if slot.pools != slot.resource.pools:
-            picked = claiming.pick(slot.resource.pools, pools, taken={*taken, *wanted[slot.pk]})
+            picked = claiming.pick(
+                slot.resource.pools, pools, taken={*taken, *wanted[slot.pk], *closures.at(slot)}
+            )
         if picked is None or taken & wanted[slot.pk]:
             refused.append(slot)
             continue

@@ -139,7 +139,7 @@ def closed_by(resource: Resource, rules: Rules, *, start: int, end: int) -> Clos
     ]
 
 
-def overlaps(periods: Sequence[tuple[int, int]], there: There) -> bool:
+def overlaps(periods: Sequence[tuple[int, int]], there: planning.Spell) -> bool:
     """Whether a slot lies in one of these periods, wholly or in part."""
     at = bisect_right(periods, there.starts_at, key=itemgetter(1))
     return at < len(periods) and periods[at][0] < there.ends_at

@@ -58,9 +58,11 @@ class Slots(OrganizationView):
         if until:
             found = found.filter(starts_at__lt=until)
         if available:
-            found = booking_selectors.with_room(found, units, now=now)
+            found = booking_selectors.with_room(
+                found, units, organization_id=self.viewer.organization.pk, now=now
+            )
         slots, links = paginate(found, page, order="starts_at", request=request)
-        left = booking_selectors.availability(slots, now=now)
+        left = booking_selectors.availability(slots, with_room=bool(available), now=now)
         prices = selectors.quotes(slots, units)
         results = [representations.slot(s, left[s.pk], prices[s.pk]) for s in slots]
         return answers.respond(links | {"results": results})

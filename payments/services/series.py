@@ -210,18 +210,20 @@ def _look_at_free_times(
     resource: Resource, dates: Sequence[Occurrence], wish: Wish, *, now: datetime
 ) -> None:
     """Say of each date on which a resource is open whether it is free; one statement."""
-    busy = [
-        selectors_free_times.busy_period(_epoch(d.period[0]), _epoch(d.period[1]), d.hours)
-        for d in dates
-        if d.period and d.hours
+    asked = [
+        (found, _epoch(found.period[0]), _epoch(found.period[1]), found.hours)
+        for found in dates
+        if found.period and found.hours
     ]
-    if not busy:
+    if not asked:
         return
+    busy = [selectors_free_times.busy_period(start, end, hours) for _, start, end, hours in asked]
     first, last = busy[0][0], busy[-1][1]
     taken = selectors_free_times.taken_of([resource], first, last, now=now)[resource.pk]
-    for found, period in zip(dates, busy, strict=True):
-        found.outcome = Outcome.FREE if taken.free(*period) else Outcome.TAKEN
-        if found.hours and wish.units > found.hours.max_units:
+    for found, starts_at, ends_at, hours in asked:
+        is_free = taken.free(starts_at, ends_at, hours)
+        found.outcome = Outcome.FREE if is_free else Outcome.TAKEN
+        if wish.units > hours.max_units:
             found.outcome = Outcome.FULL
 
 

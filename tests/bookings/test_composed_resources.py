@@ -83,7 +83,9 @@ def free(*slots):
     rows = list(Slot.objects.select_related("resource").filter(pk__in=[s.pk for s in slots]))
     left = selectors.availability(rows, now=now)
     found = {pk for pk, a in left.items() if a.bookings}
-    with_room = selectors.with_room(Slot.objects.filter(pk__in=list(left)), 1, now=now)
+    asked = Slot.objects.filter(pk__in=list(left))
+    mine = rows[0].organization_id
+    with_room = selectors.with_room(asked, 1, organization_id=mine, now=now)
     assert set(with_room.values_list("pk", flat=True)) == found
     return [s.pk in found for s in slots]
 
