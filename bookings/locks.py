@@ -174,6 +174,16 @@ def planning(resource_ids: Iterable[uuid.UUID]) -> None:
     _in_turn(_PLANNING | number for number in numbers)
 
 
+def hours_stay(resource: Resource) -> None:
+    """Leave the schedule of a resource as it is until this transaction ends, beside others who do.
+
+    For whoever makes a slot in its hours, which nobody sees who closes them meanwhile. Before the
+    slots, and before the hours are read; a cart may be locked already, as no change of a schedule
+    waits for one.
+    """
+    _in_turn([_PLANNING | resource.number], shared=True)
+
+
 def composition() -> None:
     """Put resources together one after the other; the triggers on the links hold the same lock."""
     with connection.cursor() as cursor:
@@ -265,15 +275,16 @@ _IN_TURN_BESIDE = f"""{_BESIDE}, turns AS MATERIALIZED (
 """  # noqa: S608
 
 
-def _in_turn(keys: Iterable[int]) -> None:
+def _in_turn(keys: Iterable[int], *, shared: bool = False) -> None:
     ordered = sorted(set(keys))
     if ordered:
         with prepared_cursor() as cursor:
-            cursor.execute(_IN_TURN, [ordered])
+            cursor.execute(_BESIDE if shared else _IN_TURN, [ordered])
 
 
 # The order of an array is the order of its locks, as the function runs on each row in turn.
 _IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS k"
+_BESIDE = _IN_TURN.replace("xact_lock", "xact_lock_shared")
 
 
 def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:

@@ -94,6 +94,7 @@ def find(
     free_times.check_length(resource, wanted.length)
     if (period[1] if walk_in else period[0]) <= now:
         raise SlotGone("This time has already begun.")
+    locks.hours_stay(resource)
     (hours,) = free_times.hours_at(resource, [period])
     if hours is None:
         raise NotOffered(
@@ -130,7 +131,7 @@ def make_slots(
     for the first. A slot that nobody is in follows the hours as they are now.
 
     Args:
-        hours: the opening hours of each period.
+        hours: the opening hours of each period, read when ``locks.hours_stay`` was called.
 
     Raises:
         SlotGone: the slots of these times were closed just now.

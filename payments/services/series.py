@@ -276,6 +276,8 @@ def book_series(
         desk.check_not_own(overriding, actor, person)
         resource = _resource(organization, wish.resource_id)
         length = _length(resource, wish)
+        if resource.mode == Resource.Mode.FREE_TIMES:
+            booking_locks.hours_stay(resource)
         dates = _look(resource, wish, length, overriding=bool(overriding), now=now)
         slots = _lock(resource, dates)
         if not overriding:

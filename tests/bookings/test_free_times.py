@@ -19,12 +19,13 @@ from bookings.errors import (
     TooSoon,
 )
 from bookings.models import Booking, Customer, Pool, PoolMember, Resource, ScheduleException, Slot
-from bookings.services import closings, resources
+from bookings.services import closings, free_times, resources
 from bookings.services.free_times import FreeTime
 from payments.errors import SeriesNotFree
 from payments.models import CartItem
 from payments.services import cancellation, carts, checkout, desk, series
 from tests import factories as f
+from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, without, won
 from tests.invariants import assert_consistent, problems, refusal
 
@@ -514,6 +515,68 @@ def test_if_the_first_gives_up_the_second_gets_the_same_start(court):
     assert isinstance(second, Booking)
     assert Slot.objects.get().taken_bookings == 1
     assert_consistent()
+
+
+def close_while_it_is_booked(court):
+    booking, done = interleave(
+        lambda: hold(of(court), court, at(12)),
+        after=(free_times, "find"),
+        second=lambda: close(court),
+    )
+    booking.refresh_from_db()
+    return booking, done
+
+
+def close(court):
+    return timetable.add(
+        court,
+        timetable.closed(court, day().date()),
+        then="cancel",
+        reason="The net is torn.",
+        now=timezone.now(),
+    )
+
+
+@RACE
+def test_closing_a_day_waits_for_who_just_books_on_it_and_concerns_them(court):
+    booking, done = close_while_it_is_booked(court)
+
+    assert done.affected == done.cancelled == [booking]
+    assert (booking.status, booking.slot.status) == ("cancelled", "legacy")
+    assert_consistent()
+
+
+@RACE
+def test_without_locks_closing_a_day_misses_who_just_books_on_it(court):
+    with locks_off():
+        booking, done = close_while_it_is_booked(court)
+
+    assert done.affected == []
+    assert (booking.status, booking.slot.status) == ("held", "open")
+
+
+@RACE
+@pytest.mark.parametrize("series_too", [False, True])
+def test_who_books_on_a_day_that_is_just_closed_waits_and_is_told(court, series_too):
+    def book():
+        return book_series(of(court), court, 1) if series_too else hold(of(court), court, at(12))
+
+    _done, error = interleave(lambda: close(court), after=(locks, "planning"), second=book)
+
+    assert isinstance(error, SeriesNotFree if series_too else NotOffered)
+    assert not Slot.objects.exists()
+
+
+@RACE
+def test_two_book_at_free_times_beside_each_other(court):
+    def other():
+        return hold(of(court), court, at(15))
+
+    found = interleave(
+        lambda: hold(of(court), court, at(12)), after=(free_times, "find"), second=other
+    )
+
+    assert [type(one) for one in found] == [Booking, Booking]
 
 
 @RACE
