@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from audit.sql import prepared_cursor
 from bookings import planning, selectors_closures
@@ -14,7 +14,7 @@ from bookings.errors import NotOffered
 from bookings.models import Resource
 from bookings.selectors import IS_LIVE
 from bookings.selectors_closures import Closures
-from bookings.selectors_schedules import rules_of
+from bookings.selectors_schedules import Rules, rules_of
 
 Period = tuple[datetime, datetime]
 SECOND = timedelta(seconds=1)
@@ -38,20 +38,36 @@ def check_length(resource: Resource, length: timedelta) -> None:
 def hours_at(resource: Resource, periods: Sequence[Period]) -> list[planning.Hours | None]:
     """The opening hours in which each period lies with its start on the grid, or None.
 
-    Three statements for any number of periods.
+    Three statements for any number of periods, one more for what is made of others.
     """
-    if not periods:
-        return []
-    start = min(_seconds(p[0]) for p in periods)
-    end = max(_seconds(p[1]) for p in periods)
-    windows = _windows(resource, start, end)
-    opens = [w.opens_at for w in windows]
-    return [_hours(resource, windows, opens, *period) for period in periods]
+    return hours_of([(resource, period) for period in periods])
+
+
+def hours_of(
+    wanted: Sequence[tuple[Resource, Period]], *, rules: Mapping[uuid.UUID, Rules] | None = None
+) -> list[planning.Hours | None]:
+    """The same for periods of several resources of one organisation.
+
+    Args:
+        rules: those that are to count, of some or all of them, instead of those in force.
+    """
+    resources = {resource.pk: resource for resource, _ in wanted}
+    rules = dict(rules or {})
+    if others := [r for pk, r in resources.items() if pk not in rules]:
+        first = min(starts_at for _, (starts_at, _ends_at) in wanted)
+        rules |= rules_of(others, since=_since(_seconds(first)))
+    windows = {}
+    for pk in resources:
+        mine = [period for resource, period in wanted if resource.pk == pk]
+        start, end = min(_seconds(p[0]) for p in mine), max(_seconds(p[1]) for p in mine)
+        windows[pk] = _windows_by(rules[pk], start, end)
+    return [_hours(resource, windows[resource.pk], *period) for resource, period in wanted]
 
 
 def _hours(
-    resource: Resource, windows: Sequence[planning.Window], opens: Sequence[int], *period: datetime
+    resource: Resource, windows: Sequence[planning.Window], *period: datetime
 ) -> planning.Hours | None:
+    opens = [w.opens_at for w in windows]
     starts_at, ends_at = map(_seconds, period)
     if any(moment.microsecond for moment in period):
         return None
@@ -161,16 +177,12 @@ def openings(
     asked = [r for r in resources if r.mode == Resource.Mode.FREE_TIMES and lengths_of(r)]
     if not asked or first > last:
         return {}
-    since = datetime.fromtimestamp(first, UTC).date() - planning.REACH
-    rules = rules_of(asked, since=since)
+    rules = rules_of(asked, since=_since(first))
     margin = planning.REACH // SECOND
     taken = taken_of(asked, first - margin, last + margin, now=now)
     found = {}
     for resource in asked:
-        its = rules[resource.pk]
-        windows = planning.windows(
-            its.versions, its.closures, its.extras, start=first, end=last + margin
-        )
+        windows = _windows_by(rules[resource.pk], first, last + margin)
         found[resource.pk] = _openings(resource, windows, taken[resource.pk], first, last)
     return found
 
@@ -312,9 +324,15 @@ def taken_of(
 
 
 def _windows(resource: Resource, start: int, end: int) -> list[planning.Window]:
-    since = datetime.fromtimestamp(start, UTC).date() - planning.REACH
-    rules = rules_of([resource], since=since)[resource.pk]
+    return _windows_by(rules_of([resource], since=_since(start))[resource.pk], start, end)
+
+
+def _windows_by(rules: Rules, start: int, end: int) -> list[planning.Window]:
     return planning.windows(rules.versions, rules.closures, rules.extras, start=start, end=end)
+
+
+def _since(start: int) -> date:
+    return datetime.fromtimestamp(start, UTC).date() - planning.REACH
 
 
 def _starts(window: planning.Window, lasts: int, grid: int, first: int, last: int) -> Iterable[int]:

@@ -193,7 +193,7 @@ def shown(outcome: two_steps.Outcome, then: ThenForm) -> dict[str, Any]:
     found: dict[str, Any] = {"preview": schedule_preview.context(outcome.preview)}
     days = then.cleaned_data.get("move_by_days") if then.is_bound else None
     if outcome.preview.affected and days:
-        fit = moving.fitting(outcome.preview, days=days)
+        fit = moving.fitting(outcome.preview, days=days, now=timezone.now())
         found["fit"] = len(fit)
         found["other_prices"] = len(moving.what_is_said(fit))
         found["fit_days"] = days

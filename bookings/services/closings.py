@@ -183,8 +183,8 @@ def add_exceptions(
         exceptions: not saved yet.
         withdraw: exceptions that these replace, taken back first.
         then: what happens to bookings that lose their time: "keep" (they stay, in legacy slots),
-            "move" (to the slot so many days later at the same hour, where there is room; the
-            others stay) or "cancel" (their customers are told why).
+            "move" (to the slot of the same length so many days later at the same hour, where there
+            is room; the others stay) or "cancel" (their customers are told why).
         reason: for customers, needed unless they are kept.
 
     Raises:
@@ -221,7 +221,7 @@ def add_exceptions(
             rules=rules,
             seen=seen,
             who=partial(_shut_out, exceptions, rules, now),
-            more=partial(_slots_for, by, then),
+            more=partial(_slots_for, by, then, now),
             tell_affected=then == "keep",
             now=now,
         )
@@ -286,9 +286,14 @@ def check_extra_hours(
 def _resources_of(
     organization_id: uuid.UUID, exceptions: Sequence[ScheduleException]
 ) -> list[Resource]:
-    """The resources that exceptions are about, each with its planning lock."""
+    """The resources that exceptions are about, each with its planning lock.
+
+    Those that pick one of them have theirs locked too: their people may have to move.
+    """
     ids = [r.pk for r in resources_of(organization_id, exceptions)]
-    locks.planning(ids)
+    pools = PoolMember.objects.filter(resource__in=ids).values_list("pool", flat=True)
+    picking = Resource.objects.filter(pools__overlap=list(pools))
+    locks.planning([*ids, *picking.values_list("pk", flat=True)])
     return list(Resource.objects.filter(pk__in=ids).order_by("number"))
 
 
@@ -317,11 +322,11 @@ def _withdraw(exceptions: Sequence[ScheduleException], *, now: datetime) -> None
 
 
 def _slots_for(
-    by: timedelta | None, then: str, affected: Sequence[Booking]
+    by: timedelta | None, then: str, now: datetime, affected: Sequence[Booking]
 ) -> Collection[uuid.UUID]:
     """The slots to lock for what is to become of these bookings."""
     if by is not None:
-        return {s.pk for s in moving.targets(affected, by).values()}
+        return moving.slots_to_lock(affected, by, now=now)
     if then == "cancel":
         ids = [b.pk for b in affected]
         return locks.slots_around(Q(pk__in=ids), Q(stands_for__in=ids))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -101,7 +101,7 @@ def find(
             f"{resource.name} is closed then, or does not start at that time. Choose one of its"
             " free times."
         )
-    for slot_id in _insert(resource, {period: hours}):
+    for slot_id in insert([slot_of(resource, period, hours)]):
         return Wanted(slot_id, period, hours)
     raise SlotGone(CHANGED)
 
@@ -118,8 +118,9 @@ def lock_found(found: Wanted, *, organization_id: uuid.UUID) -> Slot:
     slots = {(s.starts_at, s.ends_at): s for s in locks.slots([found.slot_id])}
     if found.period not in slots:
         raise SlotGone(CHANGED)
-    _follow(slots, {found.period: found.hours})
-    return slots[found.period]
+    slot = slots[found.period]
+    follow([(slot, found.hours)])
+    return slot
 
 
 def make_slots(
@@ -139,44 +140,41 @@ def make_slots(
     wanted = {_utc(period): its for period, its in zip(periods, hours, strict=True)}
     if not wanted:
         return {}
-    found = {(s.starts_at, s.ends_at): s for s in locks.slots(_insert(resource, wanted))}
+    ids = insert(slot_of(resource, period, its) for period, its in wanted.items())
+    found = {(s.starts_at, s.ends_at): s for s in locks.slots(ids)}
     if set(found) != set(wanted):
         raise SlotGone(CHANGED)
-    _follow(found, wanted)
+    follow((slot, wanted[period]) for period, slot in found.items())
     return {period: found[_utc(period)] for period in periods}
 
 
-def _insert(
-    resource: Resource, wanted: Mapping[free_times.Period, planning.Hours]
-) -> list[uuid.UUID]:
-    """Make the slots of these periods that are not there; which they all are."""
-    Slot.objects.bulk_create(
-        [_slot(resource, period, wanted[period]) for period in sorted(wanted)],
-        ignore_conflicts=True,
-    )
-    starts = [starts_at for starts_at, _ in wanted]
-    there = Slot.objects.filter(resource=resource, starts_at__in=starts).exclude(
-        status=SlotStatus.LEGACY
-    )
+def insert(slots: Iterable[Slot]) -> list[uuid.UUID]:
+    """Make those of these slots that are not there, and lock none; which they all are."""
+    wanted = {(s.resource_id, s.starts_at, s.ends_at): s for s in slots}
+    if not wanted:
+        return []
+    Slot.objects.bulk_create([wanted[key] for key in sorted(wanted)], ignore_conflicts=True)
+    there = Slot.objects.filter(
+        resource__in={resource_id for resource_id, *_ in wanted},
+        starts_at__in={starts_at for _, starts_at, _ in wanted},
+    ).exclude(status=SlotStatus.LEGACY)
     return [
         pk
-        for pk, *period in there.values_list("pk", "starts_at", "ends_at")
-        if tuple(period) in wanted
+        for pk, *key in there.values_list("pk", "resource_id", "starts_at", "ends_at")
+        if tuple(key) in wanted
     ]
 
 
 FOLLOWING = ("busy_from", "busy_until", "max_bookings", "max_units")
 
 
-def _follow(
-    found: dict[free_times.Period, Slot], wanted: dict[free_times.Period, planning.Hours]
-) -> None:
-    """Give slots that nobody is in the buffers and limits of today's hours."""
+def follow(pairs: Iterable[tuple[Slot, planning.Hours]]) -> None:
+    """Give locked slots that nobody is in the buffers and limits of today's hours."""
     changed = []
-    for period, slot in found.items():
+    for slot, hours in pairs:
         if slot.taken_bookings or slot.source != Slot.Source.FREE:
             continue
-        fresh = _slot(slot.resource, period, wanted[period])
+        fresh = slot_of(slot.resource, (slot.starts_at, slot.ends_at), hours)
         if any(getattr(slot, name) != getattr(fresh, name) for name in FOLLOWING):
             for name in FOLLOWING:
                 setattr(slot, name, getattr(fresh, name))
@@ -184,7 +182,8 @@ def _follow(
     update_rows(Slot, FOLLOWING, [[s.pk, *(getattr(s, n) for n in FOLLOWING)] for s in changed])
 
 
-def _slot(resource: Resource, period: free_times.Period, hours: planning.Hours) -> Slot:
+def slot_of(resource: Resource, period: free_times.Period, hours: planning.Hours) -> Slot:
+    """The slot of a period in these hours, not saved."""
     starts_at, ends_at = period
     slot = Slot.at(
         resource,

@@ -42,6 +42,7 @@ class Preview:
         plans: for each resource.
         affected: the live bookings in slots that would become legacy.
         proposals: what holds times there that are proposed for bookings elsewhere: they end.
+        rules: what was planned by, by resource.
         seen: hand it to the service that does it, which then refuses to do anything else.
     """
 
@@ -49,6 +50,7 @@ class Preview:
     affected: list[Booking] = field(default_factory=list)
     seen: str = ""
     proposals: list[Booking] = field(default_factory=list)
+    rules: dict[uuid.UUID, Rules] = field(default_factory=dict, repr=False)
 
     def counts(self) -> dict[str, int]:
         """How many slots each thing happens to, all resources together."""
@@ -240,7 +242,8 @@ def preview_of(
     plans = slot_plans.plans(resources, rules, now=now)
     concerned = who(plans)
     affected, proposals = people_in(concerned), proposals_in(concerned)
-    return Preview(plans, affected, _fingerprint(plans, affected, proposals), proposals)
+    seen = _fingerprint(plans, affected, proposals)
+    return Preview(plans, affected, seen, proposals, rules)
 
 
 def people_in(slot_ids: Collection[uuid.UUID]) -> list[Booking]:

@@ -14,7 +14,8 @@ from bookings.errors import NoProposal, PlanChanged
 from bookings.models import Booking, Resource, ScheduleException, Slot
 from bookings.services import closings, moving, regenerating, reschedule
 from bookings.services import slots as slot_services
-from payments.services import desk
+from bookings.services.free_times import FreeTime
+from payments.services import checkout, desk
 from tests import factories as f
 from tests import timetable
 from tests.invariants import assert_consistent
@@ -250,7 +251,7 @@ def test_moved_people_keep_their_price_and_are_told_so_where_it_is_another(room)
     cheap = booked_for(room, 9)
     f.PriceFactory(resource=room, amount=35, weekdays=[6], priority=5)
     said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
-    fit = moving.fitting(said, days=1)
+    fit = moving.fitting(said, days=1, now=NOW)
 
     assert [b.pk for b, _slot in fit] == [cheap.pk]
     assert list(moving.what_is_said(fit)) == [cheap.pk]
@@ -472,7 +473,7 @@ def test_who_is_moved_or_cancelled_with_the_proposal_is_told_so_and_nothing_else
     staying = booked(by_hand(room, 18))  # nothing is offered at that hour a day later
     propose(staying, by_hand(room, 21))
     said = closings.preview_exceptions(resources=[room], exceptions=[closed(room, FRIDAY)], now=NOW)
-    assert [b.pk for b, _slot in moving.fitting(said, days=1)] == [going.pk]
+    assert [b.pk for b, _slot in moving.fitting(said, days=1, now=NOW)] == [going.pk]
 
     done = close_friday(room, then="move", move_by_days=1, reason="The roof leaks.")
 
@@ -484,3 +485,97 @@ def test_who_is_moved_or_cancelled_with_the_proposal_is_told_so_and_nothing_else
 
     assert fresh(going).status == "cancelled"
     assert_follows(room)
+
+
+# Moving together
+
+
+def test_who_moves_together_stays_as_long_as_before_or_stays(room):
+    """Of slots that start together the one of the same length is meant, not the shortest."""
+    change(
+        room,
+        rule(from_time=time(9), until_time=time(11), slot_minutes=120),
+        rule(from_time=time(9), until_time=time(10), slot_minutes=30),
+    )
+    long, short = Slot.objects.filter(
+        resource=room, status="open", starts_at=datetime.combine(FRIDAY, time(9), UTC)
+    ).order_by("-ends_at")
+    moving_on, too_long = booked(long), booked(short)
+    change(
+        room,
+        rule(from_time=time(9), until_time=time(11), slot_minutes=120),
+        valid_from=FRIDAY + DAY,
+    )
+
+    done = close_friday(room, then="move", move_by_days=1, reason="The roof leaks.")
+
+    assert (done.moved, done.stayed) == ([moving_on], [too_long])
+    slot = fresh(moving_on).slot
+    assert (slot.starts_at.date(), slot.ends_at - slot.starts_at) == (
+        FRIDAY + DAY,
+        timedelta(hours=2),
+    )
+    assert_consistent()
+
+
+def free_court(**fields):
+    court = timetable.room(exclusive=True, mode="free_times", **fields)
+    hours = {"buffer_after_minutes": 10, "max_bookings": 1, "max_units": 4}
+    change(court, rule(**hours))
+    return court
+
+
+def at_free_time(court, day, hour, minutes=60):
+    start = datetime.combine(day, time(hour), UTC)
+    order = checkout.book(
+        organization=court.organization,
+        customer=timetable.somebody(court),
+        slot_id=FreeTime(court.pk, start, minutes),
+        units=1,
+        payment_method="pay_on_arrival",
+        actor=STAFF,
+        now=NOW,
+    )
+    return Booking.objects.select_related("slot").get(cart_item__transaction=order)
+
+
+def test_who_is_booked_at_free_times_moves_together_where_it_is_open_and_free():
+    court = free_court()
+    moves = [at_free_time(court, FRIDAY, 9), at_free_time(court, FRIDAY, 13, 90)]
+    taken = at_free_time(court, FRIDAY, 11)
+    at_free_time(court, FRIDAY + DAY, 11, 30)
+    shut = at_free_time(court, FRIDAY, 15)
+    add(court, closed(court, FRIDAY + DAY, from_time=time(15), until_time=time(16)))
+    said = closings.preview_exceptions(
+        resources=[court], exceptions=[closed(court, FRIDAY)], now=NOW
+    )
+    fit = moving.fitting(said, days=1, now=NOW)
+
+    done = add(
+        court, closed(court, FRIDAY), seen=said.seen, then="move", move_by_days=1, reason="Rain."
+    )
+
+    assert [b for b, _slot in fit] == done.moved == moves
+    assert done.stayed == [taken, shut]
+    for booking in moves:
+        before, slot = booking.slot, fresh(booking).slot
+        assert (slot.starts_at, slot.ends_at) == (before.starts_at + DAY, before.ends_at + DAY)
+        assert slot.busy_until - slot.ends_at == timedelta(minutes=10)
+        assert (slot.source, slot.status) == ("free", "open")
+    # Nothing was made for nobody.
+    assert not Slot.objects.filter(starts_at__date=FRIDAY + DAY, taken_bookings=0).exists()
+    assert_consistent()
+
+
+def test_moving_many_free_times_takes_the_statements_of_moving_few():
+    taken = []
+    for count in (1, 7):
+        court = free_court()
+        for hour in range(count):
+            at_free_time(court, FRIDAY, 9 + hour, 45)
+        with CaptureQueriesContext(connection) as queries:
+            done = add(court, closed(court, FRIDAY), then="move", move_by_days=1, reason="Rain.")
+        assert len(done.moved) == count
+        taken.append(len(queries))
+
+    assert taken[0] == taken[1]

@@ -170,7 +170,7 @@ def test_how_many_find_room_on_another_day_is_said_before_they_are_moved():
     closing = closed(court, FRIDAY)
     said = closings.preview_exceptions(resources=[court], exceptions=[closing], now=NOW)
 
-    expected = len(moving.fitting(said, days=1))
+    expected = len(moving.fitting(said, days=1, now=NOW))
     done = add(
         court, closing, seen=said.seen, then="move", move_by_days=1, reason="The roof leaks."
     )
