@@ -125,11 +125,20 @@ class Spell(Protocol):
 
 
 class Window(NamedTuple):
-    """A period in which a resource is open, in seconds since the epoch, and by which rule."""
+    """A period in which a resource is open, in seconds since the epoch, and by which rule.
+
+    ``begun_at`` is when the rule opened, where a closure or extra hours cut that off.
+    """
 
     opens_at: int
     closes_at: int
     hours: Hours
+    begun_at: int | None = None
+
+    @property
+    def grid_from(self) -> int:
+        """From when starts are counted: what is cut off moves none of them."""
+        return self.opens_at if self.begun_at is None else self.begun_at
 
 
 def instant(zone: ZoneInfo, day: date, at: time) -> int:
@@ -228,7 +237,12 @@ def windows(
             if reign.replaced_at is not None:
                 closes = min(closes, reign.replaced_at)
             found += [
-                Window(opens_at, closes_at, window.hours)
+                Window(
+                    opens_at,
+                    closes_at,
+                    window.hours,
+                    None if opens_at == window.opens_at else window.opens_at,
+                )
                 for opens_at, closes_at in taken.left_of(window.opens_at, closes)
             ]
     wanted = [w for w in dict.fromkeys(found) if w.opens_at < end and w.closes_at > start]

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from audit.sql import prepared_cursor
 from bookings import planning, selectors_closures
@@ -56,25 +57,25 @@ def hours_of(
     if others := [r for pk, r in resources.items() if pk not in rules]:
         first = min(starts_at for _, (starts_at, _ends_at) in wanted)
         rules |= rules_of(others, since=_since(_seconds(first)))
-    windows = {}
+    stretches = {}
     for pk in resources:
         mine = [period for resource, period in wanted if resource.pk == pk]
         start, end = min(_seconds(p[0]) for p in mine), max(_seconds(p[1]) for p in mine)
-        windows[pk] = _windows_by(rules[pk], start, end)
-    return [_hours(resource, windows[resource.pk], *period) for resource, period in wanted]
+        stretches[pk] = _stretches_by(rules[pk], start, end)
+    return [_hours(resource, stretches[resource.pk], *period) for resource, period in wanted]
 
 
 def _hours(
-    resource: Resource, windows: Sequence[planning.Window], *period: datetime
+    resource: Resource, stretches: Sequence[Stretch], *period: datetime
 ) -> planning.Hours | None:
-    opens = [w.opens_at for w in windows]
+    opens = [s.window.opens_at for s in stretches]
     starts_at, ends_at = map(_seconds, period)
     if any(moment.microsecond for moment in period):
         return None
     near = bisect_right(opens, starts_at - planning.REACH // SECOND)
-    for window in windows[near : bisect_right(opens, starts_at)]:
-        on_grid = (starts_at - window.opens_at) % (resource.grid_minutes * 60) == 0
-        if ends_at <= window.closes_at and on_grid:
+    for window, open_until in stretches[near : bisect_right(opens, starts_at)]:
+        on_grid = (starts_at - window.grid_from) % (resource.grid_minutes * 60) == 0
+        if starts_at < window.closes_at and ends_at <= open_until and on_grid:
             return window.hours
     return None
 
@@ -132,11 +133,10 @@ def _free_starts(
     if first > last:
         return []
     lasts = length // SECOND
-    windows = _windows(resource, first, last + lasts)
     hours: dict[int, planning.Hours] = {}
-    for window in windows:
-        for start in _starts(window, lasts, resource.grid_minutes * 60, first, last):
-            hours.setdefault(start, window.hours)
+    for stretch in _stretches(resource, first, last + lasts):
+        for start in _starts(stretch, lasts, resource.grid_minutes * 60, first, last):
+            hours.setdefault(start, stretch.window.hours)
     if not hours:
         return []
     busy = [busy_period(start, start + lasts, its) for start, its in hours.items()]
@@ -182,31 +182,31 @@ def openings(
     taken = taken_of(asked, first - margin, last + margin, now=now)
     found = {}
     for resource in asked:
-        windows = _windows_by(rules[resource.pk], first, last + margin)
-        found[resource.pk] = _openings(resource, windows, taken[resource.pk], first, last)
+        stretches = _stretches_by(rules[resource.pk], first, last + margin)
+        found[resource.pk] = _openings(resource, stretches, taken[resource.pk], first, last)
     return found
 
 
 def _openings(
-    resource: Resource, windows: Sequence[planning.Window], taken: Taken, first: int, last: int
+    resource: Resource, stretches: Sequence[Stretch], taken: Taken, first: int, last: int
 ) -> list[Opening]:
     grid, lasts = resource.grid_minutes * 60, lengths_of(resource)[0] * 60
-    runs: list[list[int]] = []
-    for window in windows:
+    runs: list[tuple[list[int], int]] = []
+    for stretch in stretches:
         run: list[int] = []
-        for start in _starts(window, lasts, grid, first, last):
-            if not taken.free(start, start + lasts, window.hours):
+        for start in _starts(stretch, lasts, grid, first, last):
+            if not taken.free(start, start + lasts, stretch.window.hours):
                 continue
             if not run or start != run[-1] + grid:
                 run = []
-                runs.append(run)
+                runs.append((run, stretch.window.closes_at))
             run.append(start)
     return [
         Opening(
             tuple(datetime.fromtimestamp(s, UTC) for s in run),
-            datetime.fromtimestamp(run[-1] + lasts, UTC),
+            datetime.fromtimestamp(min(run[-1] + lasts, closes_at), UTC),
         )
-        for run in runs
+        for run, closes_at in runs
     ]
 
 
@@ -323,22 +323,59 @@ def taken_of(
     }
 
 
-def _windows(resource: Resource, start: int, end: int) -> list[planning.Window]:
-    return _windows_by(rules_of([resource], since=_since(start))[resource.pk], start, end)
+class Stretch(NamedTuple):
+    """A window, and until when it goes on without a break on the same terms: past midnight, where
+    a resource is always open. What starts in it may last until then."""
+
+    window: planning.Window
+    open_until: int
 
 
-def _windows_by(rules: Rules, start: int, end: int) -> list[planning.Window]:
-    return planning.windows(rules.versions, rules.closures, rules.extras, start=start, end=end)
+def _stretches(resource: Resource, start: int, end: int) -> list[Stretch]:
+    return _stretches_by(rules_of([resource], since=_since(start))[resource.pk], start, end)
+
+
+def _stretches_by(rules: Rules, start: int, end: int) -> list[Stretch]:
+    windows = planning.windows(rules.versions, rules.closures, rules.extras, start=start, end=end)
+    until: dict[planning.Window, int] = {}
+    for same in _by_terms(windows):
+        together: list[planning.Window] = []
+        over = 0
+        for window in same:
+            if together and window.opens_at > over:
+                until |= dict.fromkeys(together, over)
+                together = []
+            over = max(over, window.closes_at) if together else window.closes_at
+            together.append(window)
+        until |= dict.fromkeys(together, over)
+    return [Stretch(window, until[window]) for window in windows]
+
+
+def _by_terms(windows: Iterable[planning.Window]) -> Iterable[list[planning.Window]]:
+    """Windows in their order, those with the same buffers and limits together."""
+    found: dict[tuple[int, ...], list[planning.Window]] = {}
+    for window in windows:
+        its = window.hours
+        terms = (
+            its.buffer_before_minutes,
+            its.buffer_after_minutes,
+            its.max_bookings,
+            its.max_units,
+        )
+        found.setdefault(terms, []).append(window)
+    return found.values()
 
 
 def _since(start: int) -> date:
     return datetime.fromtimestamp(start, UTC).date() - planning.REACH
 
 
-def _starts(window: planning.Window, lasts: int, grid: int, first: int, last: int) -> Iterable[int]:
+def _starts(stretch: Stretch, lasts: int, grid: int, first: int, last: int) -> Iterable[int]:
     """The starts in a window, on its grid, of what lasts so long, from ``first`` to ``last``."""
-    steps = max(0, -(-(first - window.opens_at) // grid))
-    return range(window.opens_at + steps * grid, min(window.closes_at - lasts, last) + 1, grid)
+    window, open_until = stretch
+    steps = -(-(max(first, window.opens_at) - window.grid_from) // grid)
+    stop = min(open_until - lasts, window.closes_at - 1, last) + 1
+    return range(window.grid_from + steps * grid, stop, grid)
 
 
 def _seconds(moment: datetime) -> int:

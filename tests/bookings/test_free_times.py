@@ -106,6 +106,51 @@ def test_the_grid_begins_when_it_opens():
     assert starts(court) == [at(9, 10), at(9, 25), at(9, 40), at(9, 55)]
 
 
+def test_a_closure_moves_no_start(court):
+    add_closed(court, from_time=time(12), until=time(13, 5))
+
+    assert starts(court) == quarters(at(9), at(11)) + quarters(at(13, 15), at(16))
+    with refusal(NotOffered):
+        hold(of(court), court, at(13, 5))
+    assert hold(of(court), court, at(13, 15)).status == "held"
+
+
+def test_what_is_always_open_is_booked_through_midnight():
+    court = open_court(hours={"from_time": time(0), "until_time": time(0)})
+    night = {"since": at(22), "until": at(26)}
+
+    assert starts(court, minutes=120, **night) == quarters(at(22), at(25, 45))
+    booking = hold(of(court), court, at(23), 120)
+    assert booking.slot.ends_at == at(25)
+    assert starts(court, **night) == quarters(at(22), at(22)) + quarters(at(25), at(25, 45))
+    [before, after] = selectors_free_times.openings([court], at(20), at(26), now=timezone.now())[
+        court.pk
+    ]
+    assert (before.starts_at, before.ends_at) == (at(20), at(23))
+    assert (after.starts_at, after.ends_at) == (at(25), at(26))
+
+    add_closed(court, date=day(4).date(), from_time=time(2), until=time(6))
+    assert starts(court, minutes=120, since=at(24), until=day(5))[0] == at(30)
+
+
+def test_only_hours_on_the_same_terms_go_on_in_one_another():
+    night = {"from_time": time(20), "until_time": time(0)}
+    for buffer, expected in ((0, [at(23, 15)]), (5, [])):
+        court = open_court(hours=night)
+        morning = {"from_time": time(0), "until_time": time(4), "buffer_after_minutes": buffer}
+        timetable.change(
+            court,
+            timetable.rule(max_bookings=1, max_units=1, **night),
+            timetable.rule(max_bookings=1, max_units=1, **morning),
+            valid_from=timezone.now().date(),
+            now=timezone.now(),
+        )
+
+        found = starts(court, since=at(23, 15), until=at(23, 30))
+
+        assert found == expected
+
+
 def test_what_is_taken_and_the_buffers_around_it_are_not_offered(court):
     hold(of(court), court, at(12))
     assert starts(court) == quarters(at(9), at(11)) + quarters(at(13), at(16))
@@ -154,6 +199,16 @@ def test_closed_days_are_not_offered_and_extra_hours_are(court):
     )
     with refusal(NotOffered):
         hold(of(court), court, at(12))
+
+
+def add_closed(court, *, date=None, from_time, until):
+    one = exception(court, "closed", date=date or day().date(), from_time=from_time, until=until)
+    closings.add_exceptions(
+        organization_id=court.organization_id,
+        exceptions=[one],
+        actor=f.SYSTEM,
+        now=timezone.now(),
+    )
 
 
 def exception(court, kind, *, date: date, from_time, until):
