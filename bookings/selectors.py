@@ -14,6 +14,8 @@ from django.db import connection
 from django.db.models import (
     Count,
     DateField,
+    DateTimeField,
+    DurationField,
     Exists,
     F,
     FilteredRelation,
@@ -194,6 +196,26 @@ def bookable_slots(organization_id: uuid.UUID, *, now: datetime) -> QuerySet[Slo
     ).select_related("resource")
 
 
+def in_time(slots: QuerySet[Slot], *, now: datetime) -> QuerySet[Slot]:
+    """Of these slots, those that are neither too soon nor too far ahead for customers.
+
+    The same rule as ``rules.may_be_booked``, for the database.
+    """
+    moment = Value(now, output_field=DateTimeField())
+    return slots.filter(
+        starts_at__gte=moment + _interval("mins => %(expressions)s", "notice_minutes"),
+        starts_at__lte=moment + _interval("hours => 24 * %(expressions)s", "horizon_days"),
+    )
+
+
+def _interval(template: str, name: str) -> Func:
+    return Func(
+        F(f"resource__{name}"),
+        template=f"make_interval({template})",
+        output_field=DurationField(),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Availability:
     """What is left in a slot, counting holds past their deadline as free."""
@@ -297,7 +319,8 @@ def with_room(
 
 @dataclass(frozen=True, slots=True)
 class DayOfSlots:
-    """How many slots of a resource start on a day of its time zone, and how many have room."""
+    """How many slots that customers may book start on a day of a resource's time zone, and how many
+    have room."""
 
     resource_id: uuid.UUID
     date: date
@@ -327,7 +350,7 @@ def availability_by_day(
         output_field=DateField(),
     )
     every = (
-        bookable_slots(organization_id, now=now)
+        in_time(bookable_slots(organization_id, now=now), now=now)
         .select_related(None)
         .filter(resource__in=resource_ids, starts_at__gte=since, starts_at__lt=until)
         .order_by()

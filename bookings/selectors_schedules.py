@@ -107,10 +107,28 @@ def _parts(resources: Sequence[Resource]) -> dict[int, uuid.UUID]:
     return dict(Resource.objects.filter(number__in=numbers).values_list("number", "pk"))
 
 
-def version_for(booking: Booking) -> Schedule | None:
-    """The version that was in force for a booking's slot when the booking was made (B1)."""
+def seated_at(booking: Booking) -> datetime:
+    """When a booking came into its slot: when it was made, or moved there."""
+    if booking.slot_id is None:
+        return booking.created_at
+    lines = Booking.history.filter(id=booking.pk).order_by("history_id")
+    came, last = booking.created_at, None
+    for slot_id, at in lines.values_list("slot_id", "history_date"):
+        if last is not None and slot_id != last:
+            came = at
+        last = slot_id
+    return came
+
+
+def version_for(booking: Booking, *, at: datetime | None = None) -> Schedule | None:
+    """The version that was in force for a booking's slot when the booking came into it (B1).
+
+    Args:
+        at: what :func:`seated_at` says, if the caller has asked.
+    """
     slot = booking.slot
-    for version in _versions([slot.resource_id], at=booking.created_at).order_by("-number"):
+    at = seated_at(booking) if at is None else at
+    for version in _versions([slot.resource_id], at=at).order_by("-number"):
         # The day is that of the version's own zone, also when the resource has moved since.
         day = localtime(slot.starts_at, zoneinfo.ZoneInfo(version.time_zone)).date()
         if version.valid_from <= day:
@@ -118,11 +136,12 @@ def version_for(booking: Booking) -> Schedule | None:
     return None
 
 
-def exceptions_for(booking: Booking) -> list[ScheduleException]:
-    """The exceptions that held on the day of a booking's slot when the booking was made."""
+def exceptions_for(booking: Booking, *, at: datetime | None = None) -> list[ScheduleException]:
+    """The exceptions that held on the day of a booking's slot when the booking came into it."""
     slot = booking.slot
+    at = seated_at(booking) if at is None else at
     day = localtime(slot.starts_at, zoneinfo.ZoneInfo(slot.resource.time_zone)).date()
-    found = _exceptions([slot.resource_id], [slot.resource], since=day, at=booking.created_at)
+    found = _exceptions([slot.resource_id], [slot.resource], since=day, at=at)
     return list(found.filter(first_day__lte=day, last_day__gte=day))
 
 

@@ -1,4 +1,4 @@
-"""On a booking's page: the schedule that was in force when it was made (B1)."""
+"""On a booking's page: the schedule that was in force when it was made, or moved to its time (B1)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from bookings.models import Booking, Slot
 def schedule_when_booked(
     request: HttpRequest, booking: Booking
 ) -> tuple[str, dict[str, Any]] | None:
-    """The hours, and the days that differed, as they were known when the booking was made."""
+    """The hours, and the days that differed, as they were known when the booking got its time."""
     if booking.slot.source == Slot.Source.HAND:
         return None
-    version = selectors_schedules.version_for(booking)
+    at = selectors_schedules.seated_at(booking)
+    version = selectors_schedules.version_for(booking, at=at)
     if version is None:
         return None
     rows = [
@@ -30,12 +31,14 @@ def schedule_when_booked(
     ]
     rows += [
         [words.when(exception), exception.get_kind_display(), exception.name, ""]
-        for exception in selectors_schedules.exceptions_for(booking)
+        for exception in selectors_schedules.exceptions_for(booking, at=at)
     ]
+    title = _("Schedule when it was booked: version %(number)d, made %(when)s")
+    if at != booking.created_at:
+        title = _("Schedule when it was moved there: version %(number)d, made %(when)s")
     schedule = reverse("admin:bookings_resource_schedule", args=[booking.slot.resource_id])
     return "admin/holdfast/table_panel.html", {
-        "title": _("Schedule when it was booked: version %(number)d, made %(when)s")
-        % {"number": version.number, "when": when(version.created_at)},
+        "title": title % {"number": version.number, "when": when(version.created_at)},
         "headers": [_("Days"), _("Hours"), _("Slots"), _("Room")],
         "rows": rows,
         "empty": _("Closed: nothing was offered."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,11 +23,12 @@ from payments.prices import Quote
 from payments.services.series import Made, Occurrence
 
 
-def slot(row: Slot, left: Availability, price: Quote) -> dict[str, Any]:
+def slot(row: Slot, left: Availability, price: Quote, *, now: datetime) -> dict[str, Any]:
     """A slot with what is left in it and what it costs."""
     return {
         **bookings.slot_of_booking(row),
         "status": row.status,
+        "bookable": rules.may_be_booked(row, now=now),
         "capacity": row.max_units,
         "max_bookings": row.max_bookings,
         "available_units": left.units,

@@ -41,6 +41,9 @@ class CancellationTerms(serializers.Serializer):
 
 class SlotSerializer(BookedSlot):
     status = serializers.ChoiceField(choices=SlotStatus.choices)
+    bookable = serializers.BooleanField(
+        help_text="Neither too soon nor too far ahead for customers; staff may overrule that."
+    )
     capacity = serializers.IntegerField(help_text="People that fit in.")
     max_bookings = serializers.IntegerField()
     available_units = serializers.IntegerField(help_text="People that still fit in.")

@@ -34,7 +34,9 @@ class Slots(OrganizationView):
                 "units", OpenApiTypes.INT, description="People: for price and room; 1 if not said."
             ),
             OpenApiParameter(
-                "available", OpenApiTypes.BOOL, description="true: only with room for `units`."
+                "available",
+                OpenApiTypes.BOOL,
+                description="true: only with room for `units`, and `bookable`.",
             ),
         ],
         responses={200: serializers.SlotPage},
@@ -59,10 +61,13 @@ class Slots(OrganizationView):
             found = found.filter(starts_at__lt=until)
         if available:
             found = booking_selectors.with_room(
-                found, units, organization_id=self.viewer.organization.pk, now=now
+                booking_selectors.in_time(found, now=now),
+                units,
+                organization_id=self.viewer.organization.pk,
+                now=now,
             )
         slots, links = paginate(found, page, order="starts_at", request=request)
         left = booking_selectors.availability(slots, with_room=bool(available), now=now)
         prices = selectors.quotes(slots, units)
-        results = [representations.slot(s, left[s.pk], prices[s.pk]) for s in slots]
+        results = [representations.slot(s, left[s.pk], prices[s.pk], now=now) for s in slots]
         return answers.respond(links | {"results": results})

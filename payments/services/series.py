@@ -17,7 +17,7 @@ from audit import outbox
 from audit.context import Actor, audited
 from audit.errors import DomainError, Invalid, NotFound
 from audit.observability.operations import operation
-from bookings import holding, planning, rules, selectors_free_times
+from bookings import holding, planning, rules, selectors_free_times, selectors_schedules
 from bookings import locks as booking_locks
 from bookings import selectors as booking_selectors
 from bookings import transitions as booking_transitions
@@ -388,7 +388,8 @@ def _resource(organization: Organization, resource_id: uuid.UUID) -> Resource:
 
 
 def _length(resource: Resource, wish: Wish) -> timedelta:
-    """How long each booking is: as said, or as long as the one slot that starts first."""
+    """How long each booking is: as said, or as long as the one slot that starts first, or would if
+    it were not closed then."""
     if resource.mode == Resource.Mode.FREE_TIMES:
         if wish.minutes is None:
             raise Invalid("Say how long it is.", field="minutes")
@@ -396,11 +397,26 @@ def _length(resource: Resource, wish: Wish) -> timedelta:
     if wish.minutes is not None:
         return timedelta(minutes=wish.minutes)
     slots = _offered(resource, [wish.starts_at])
-    if not slots:
+    lengths = {s.ends_at - s.starts_at for s in slots} or _lengths_if_open(resource, wish)
+    if not lengths:
         raise NotOffered("Nothing starts at that time. Choose a start that is offered.")
-    if len(slots) > 1:
+    if len(lengths) > 1:
         raise Invalid("Several slots start then; say how long it is.", field="minutes")
-    return slots[0].ends_at - slots[0].starts_at
+    return lengths.pop()
+
+
+def _lengths_if_open(resource: Resource, wish: Wish) -> set[timedelta]:
+    """How long what starts first would be if nothing had closed it: its slot, or its rule, says."""
+    there = Slot.objects.filter(resource=resource, starts_at=wish.starts_at)
+    closed = there.filter(status=SlotStatus.CLOSED).exclude(source=Slot.Source.FREE)
+    found = {ends_at - wish.starts_at for ends_at in closed.values_list("ends_at", flat=True)}
+    if found:
+        return found
+    since = wish.starts_at.date() - planning.REACH
+    its = selectors_schedules.rules_of([resource], since=since)[resource.pk]
+    start = _epoch(wish.starts_at)
+    planned = planning.plan(its.versions, (), its.extras, start=start, end=start + 1)
+    return {timedelta(seconds=p.ends_at - p.starts_at) for p in planned}
 
 
 def _offered(resource: Resource, starts: Iterable[datetime]) -> list[Slot]:

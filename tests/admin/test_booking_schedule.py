@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from audit.context import Actor
 from bookings.models import ScheduleException, ScheduleRule, Slot
-from bookings.services import closings, schedules
+from bookings.services import closings, reschedule, schedules
 from tests import factories as f
 from tests.admin.conftest import as_role
 
@@ -68,6 +68,30 @@ def test_it_shows_the_version_and_the_exceptions_as_they_were_known(venue):
     assert "09:00–20:00" in shown
     assert "Long evening" in shown
     assert "10:00–20:00" not in shown
+
+
+def test_who_was_moved_since_is_shown_the_version_that_was_in_force_then(venue):
+    now = timezone.now() - timedelta(hours=3)
+    court = f.ResourceFactory(organization=venue.organization, time_zone="UTC", horizon_days=5)
+    change(court, 9, now=now)
+    later = Slot.objects.filter(resource=court, starts_at__gt=now + timedelta(days=2))
+    somebody = f.CustomerFactory(organization=court.organization)
+    order = f.check_out(somebody, later.earliest("starts_at"), now=now + timedelta(hours=1))
+    booking = order.items.get().booking
+    change(court, 10, now=now + timedelta(hours=2))
+    reschedule.reschedule(
+        booking_id=booking.pk,
+        organization_id=court.organization_id,
+        slot_id=later.filter(starts_at__hour=15, status="open").earliest("starts_at").pk,
+        actor=STAFF,
+        now=timezone.now(),
+    )
+    change(court, 11, now=timezone.now() + timedelta(hours=1))
+
+    shown = page(venue, booking)
+
+    assert "Schedule when it was moved there: version 2" in shown
+    assert "10:00–20:00" in shown
 
 
 def test_a_slot_made_by_hand_has_none(venue):

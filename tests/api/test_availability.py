@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bookings.models import Resource
 from tests import factories as f
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +71,18 @@ def test_a_full_day_is_listed_with_nothing_left(world, court):
     (day,) = ask(world.here, noon(1), noon(4), resource=court.pk).data["results"]
 
     assert (day["slots"], day["available"], day["first_available"]) == (1, 0, None)
+
+
+def test_what_is_too_soon_or_too_far_ahead_for_customers_is_not_counted(world, court):
+    Resource.objects.filter(pk=court.pk).update(notice_minutes=2 * 1440, horizon_days=5)
+    for days in (2, 3, 7):
+        f.make_slot(court, starts_at=noon(days) - timedelta(hours=13))
+
+    found = ask(world.here, noon(1), noon(9), resource=court.pk).data["results"]
+
+    assert [(d["date"], d["slots"], d["available"]) for d in found] == [
+        ((noon(3) - timedelta(hours=13)).date().isoformat(), 1, 1)
+    ]
 
 
 @pytest.mark.parametrize("days", [0, -1, 63])

@@ -76,6 +76,7 @@ def test_a_slot_says_all_that_a_booking_needs(world):
         "ends_at": slot.ends_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "time_zone": "Europe/Berlin",
         "status": "open",
+        "bookable": True,
         "capacity": 10,
         "max_bookings": 3,
         "available_units": 6,
@@ -88,6 +89,26 @@ def test_a_slot_says_all_that_a_booking_needs(world):
             "late_fee": "0.00",
         },
     }
+
+
+def test_slots_that_a_booking_would_refuse_as_too_soon_or_too_far_ahead_are_marked(world):
+    resource = f.ResourceFactory(
+        organization=world.here.organization, notice_minutes=48 * 60, horizon_days=5
+    )
+    soon, right, far = (
+        world.here.slot(resource=resource, starts_at=f.soon(hours)) for hours in (24, 72, 24 * 7)
+    )
+    client = world.here.as_customer()
+
+    rows = client.get("slots/", query={"resource": resource.pk}).data["results"]
+    free = client.get("slots/", query={"resource": resource.pk, "available": "true"}).data
+
+    assert [(r["id"], r["bookable"]) for r in rows] == [
+        (str(soon.pk), False),
+        (str(right.pk), True),
+        (str(far.pk), False),
+    ]
+    assert [r["id"] for r in free["results"]] == [str(right.pk)]
 
 
 def test_slots_that_are_closed_past_or_of_a_hidden_resource_are_not_listed(world):

@@ -17,10 +17,12 @@ from bookings import locks as booking_locks
 from bookings.errors import BookingOver, NotOffered, SlotGone, TooLate, TooManyBookings
 from bookings.models import Booking, Pool, PoolMember, Resource, Series, Slot
 from bookings.services import resources as resource_services
+from bookings.services import slots as slot_services
 from payments.errors import MethodNotOffered, SeriesNotFree
 from payments.models import CartItem, CartTransaction
 from payments.services import cancellation, series
 from tests import factories as f
+from tests import timetable
 from tests.concurrency import interleave, locks_off, lost, race, won
 from tests.invariants import assert_consistent, refusal
 
@@ -326,6 +328,27 @@ def test_a_start_that_is_over_or_that_nothing_has_is_refused(court, customer):
     slot.starts_at += timedelta(minutes=5)
     with refusal(NotOffered):
         book(customer, slot, 1)
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["the day is closed", "the slot is"])
+def test_a_first_date_that_is_closed_is_one_date_like_the_others(by_hand):
+    room = timetable.room(horizon_days=60)
+    timetable.change(room, timetable.rule(slot_minutes=90))
+    day = timetable.TODAY + timedelta(days=4)
+    slot = timetable.slot_at(room, day, 12)
+    if by_hand:
+        slot_services.close_slots(slot_ids=[slot.pk], actor=f.SYSTEM, reason="x", now=timetable.NOW)
+    else:
+        timetable.add(room, timetable.closed(room, day))
+    somebody = of(room)
+
+    dates = plan(slot, 3, now=timetable.NOW)
+    made = book(somebody, slot, 3, method="pay_on_arrival", everything=False, now=timetable.NOW)
+
+    assert [d.outcome for d in dates] == ["closed", "free", "free"]
+    assert [d.outcome for d in made.dates] == ["closed", "booked", "booked"]
+    assert made.series.ends_at - made.series.starts_at == timedelta(minutes=90)
+    assert_consistent()
 
 
 def test_a_way_to_pay_that_is_not_offered_is_refused(court, customer):
