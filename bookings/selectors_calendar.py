@@ -162,22 +162,32 @@ def blocked(
 def closed_days(
     organization_id: uuid.UUID, resources: Sequence[Resource], *, first: date, last: date
 ) -> dict[tuple[uuid.UUID, date], str]:
-    """Why a resource is closed for a whole day, by resource and day; one statement."""
-    rows = ScheduleException.objects.filter(
-        Q(resource__isnull=True) | Q(resource__in=[r.pk for r in resources]),
-        organization=organization_id,
-        withdrawn_at__isnull=True,
-        kind__in=[ScheduleException.Kind.CLOSED, ScheduleException.Kind.HOLIDAY],
-        from_time__isnull=True,
-        first_day__lte=last,
-        last_day__gte=first,
-    ).order_by("first_day", "pk")
+    """Why a resource, or a part of it, is closed for a whole day, by resource and day; one
+    statement."""
+    rows = (
+        ScheduleException.objects.select_related("resource")
+        .filter(
+            Q(resource__isnull=True)
+            | Q(resource__in=[r.pk for r in resources])
+            | Q(resource__number__in={number for r in resources for number in r.parts}),
+            organization=organization_id,
+            withdrawn_at__isnull=True,
+            kind__in=[ScheduleException.Kind.CLOSED, ScheduleException.Kind.HOLIDAY],
+            from_time__isnull=True,
+            first_day__lte=last,
+            last_day__gte=first,
+        )
+        .order_by("first_day", "pk")
+    )
     found: dict[tuple[uuid.UUID, date], str] = {}
     for row in rows:
         day = max(row.first_day, first)
         while day <= min(row.last_day, last):
             for resource in resources:
-                mine = row.resource_id in (None, resource.pk)
+                mine = row.resource is None or row.resource.number in (
+                    resource.number,
+                    *resource.parts,
+                )
                 if row.kind == ScheduleException.Kind.HOLIDAY and not resource.observes_holidays:
                     mine = mine and row.resource_id is not None
                 if mine:

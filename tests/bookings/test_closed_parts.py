@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from bookings import claiming, selectors, selectors_free_times
+from bookings import claiming, selectors, selectors_calendar, selectors_free_times
 from bookings.errors import PlanChanged, ResourceTaken
 from bookings.models import Pool, PoolMember, Resource, Slot
 from bookings.services import closings, resources
@@ -115,6 +115,8 @@ def test_a_day_on_which_a_court_is_closed_is_not_offered_by_its_hall(hall_and_co
     assert not offered.filter(starts_at__date=FRIDAY).exists()
     assert offered.filter(starts_at__date=FRIDAY + DAY).count() == 8
     assert (fresh(booking).status, fresh(booking.slot).status) == ("confirmed", "legacy")
+    why = selectors_calendar.closed_days(hall.organization_id, [hall], first=TODAY, last=FRIDAY)
+    assert why == {(hall.pk, FRIDAY): "Closed"}
     assert_follows(hall, court)
 
     withdraw(court, [closing.pk])

@@ -39,7 +39,8 @@ NOUNS: dict[str, tuple[Lifecycle, str]] = {
     ),
     "Proposal": (
         PROPOSAL,
-        "Another time for a booking, held by a booking that stands in for it until its customer has answered.",
+        "Another time for a booking, held by a booking that stands in for it until its customer has answered. It *expires*"
+        " when the time to answer runs out, and when the proposed time is not offered any more or its day is closed.",
     ),
     "Waitlist entry": (
         ENTRY,
