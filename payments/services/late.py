@@ -118,11 +118,11 @@ def _take_seats(
     point = transaction.savepoint()
     with serving.held_back() as freed:
         letting_go.let_go(offers, now=now)
-        claiming.read_counters(open_ones)
+        claiming.read_taken(open_ones)
         gone = holding.reinstate(pairs, now=now, reason=CAME_LATE)
     if gone:
         transaction.savepoint_rollback(point)
-        claiming.read_counters(open_ones)
+        claiming.read_taken(open_ones)
     else:
         transaction.savepoint_commit(point)
         serving.serve(freed, now=now)

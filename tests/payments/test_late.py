@@ -36,7 +36,7 @@ from tests.faults import raising, striking
 from tests.invariants import assert_consistent, everything
 from tests.payments import money as m
 from waitlist.models import Offer, WaitlistPolicy
-from waitlist.services import joining
+from waitlist.services import joining, line
 
 pytestmark = pytest.mark.django_db
 
@@ -534,7 +534,7 @@ def offered_own_seat(seats=1, wants=1):
     slot = f.make_slot(shop(), starts_at=f.soon(200), max_bookings=seats)
     made = expired(slot.resource, slots=[slot])
     rival = taken(slot)
-    entry = line.join(
+    entry = joining.join(
         organization=made.organization,
         customer=made.customer,
         wanted=slot.pk,
@@ -579,7 +579,7 @@ def test_and_staff_book_it_after_all():
     rival = taken(slot)
     f.submit_proof(made)
     found = LatePayment.objects.get()
-    again = line.join(
+    again = joining.join(
         organization=made.organization,
         customer=made.customer,
         wanted=slot.pk,
@@ -603,7 +603,7 @@ def test_and_staff_book_it_after_all():
 
 def test_what_is_left_of_the_offer_goes_to_the_next_in_line():
     made, slot, entry = offered_own_seat(seats=2, wants=2)
-    behind = line.join(
+    behind = joining.join(
         organization=made.organization,
         customer=customer_of(slot.resource),
         wanted=slot.pk,
@@ -627,7 +627,7 @@ def test_if_not_all_seats_can_be_had_the_offer_stands():
     made = expired(first.resource, slots=[first, second])
     rival = taken(first)
     taken(second)
-    entry = line.join(
+    entry = joining.join(
         organization=made.organization,
         customer=made.customer,
         wanted=first.pk,
