@@ -19,6 +19,9 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
 from simple_history.models import HistoricalRecords
 
+#: Set to ``on`` by a trigger whose change of a counted row is to be in the trail.
+TRACE = "holdfast.trace"
+
 CONTEXT_COLUMNS = ("actor_kind", "actor_id", "actor_label", "ip", "user_agent", "request_id")
 
 
@@ -46,7 +49,8 @@ class Trail(HistoricalRecords):
         excluded: names of fields that are derived by the database (counters), kept out of
             the trail because each is provable from rows that are in it.
         counted: a trigger of another table keeps some of ``excluded``. Its updates write no
-            line, so the trail's trigger is not even called for them.
+            line, so the trail's trigger is not even called for them, unless that trigger says
+            that its change is one for the trail (``TRACE``).
     """
 
     def __init__(
@@ -103,7 +107,9 @@ class WriteTrail(pgtrigger.Trigger):
 
     def __init__(self, kind: str, *, direct_only: bool = False) -> None:
         self.kind = kind
-        direct = pgtrigger.Condition("pg_trigger_depth() = 0")
+        direct = pgtrigger.Condition(
+            f"pg_trigger_depth() = 0 OR current_setting('{TRACE}', true) = 'on'"
+        )
         super().__init__(
             name=_NAMES[kind],
             operation=_EVENTS[kind],

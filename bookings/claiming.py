@@ -15,7 +15,7 @@ from audit.languages import our_reason
 from bookings import locks, selectors_closures, signals, transitions
 from bookings.errors import LineFirst, ResourceTaken, SlotFull, SlotGone
 from bookings.lifecycle import SlotStatus
-from bookings.models import Booking, Slot
+from bookings.models import PEOPLE, Booking, Slot
 
 TAKEN = ("taken_bookings", "taken_units", "picked")
 
@@ -183,6 +183,20 @@ def claim(
     claims.write([slot])
 
 
+Pools = Mapping[uuid.UUID, locks.Members]
+
+
+def numbers_in(pools: Pools) -> set[int]:
+    """All that may be taken by whoever gets one out of each of these pools."""
+    return {n for members in pools.values() for takes in members.values() for n in takes}
+
+
+def with_picked(slot: Slot, picked: Sequence[int], pools: Pools) -> set[int]:
+    """All that is taken in a slot for whose people these were picked out of its pools."""
+    given = zip(slot.pools, picked, strict=False)
+    return {*slot.numbers, *(n for pool, number in given for n in pools[pool][number])}
+
+
 def claim_many(slots: Sequence[Slot], *, now: datetime) -> dict[uuid.UUID, DomainError]:
     """Do for each of these locked slots what :func:`claim` does for one, in their order.
 
@@ -222,7 +236,7 @@ class Claims:
         after_lines: bool = False,
     ) -> None:
         self._taken: Mapping[uuid.UUID, locks.Occupied] = {}
-        self._pools: Mapping[uuid.UUID, Sequence[int]] = {}
+        self._pools: Pools = {}
         self._undecided: set[uuid.UUID] = set()
         self._closures = selectors_closures.Closures()
         self._empty = {s.pk: s for s in slots if s.takes_exclusively and not s.taken_bookings}
@@ -237,14 +251,14 @@ class Claims:
     def start_anew(self) -> None:
         """Nothing is given away yet."""
         self._picked: dict[uuid.UUID, list[int]] = {}
-        self._before: list[tuple[Slot, list[int]]] = []
+        self._before: list[tuple[Slot, set[int]]] = []
 
     def _look(self, slots: Sequence[Slot], *, now: datetime, after_lines: bool) -> None:
         empty = list(self._empty.values())
         wanted = {pool for slot in empty for pool in slot.pools}
         self._pools = locks.pool_members(wanted) if wanted else {}
         numbers = {n for slot in empty for n in slot.numbers}
-        numbers |= {n for members in self._pools.values() for n in members}
+        numbers |= numbers_in(self._pools)
         beside = locks.take_in_turn(numbers, beside=empty if after_lines else (), now=now)
         # Now, as whoever closes a part or a room of a pool takes its turn with us.
         self._closures = selectors_closures.of_slots(slots)
@@ -297,7 +311,7 @@ class Claims:
         picked = self._choose(slot, given)
         if slot.pk in self._undecided:
             raise LineFirst
-        self._before.append((slot, slot.numbers + picked))
+        self._before.append((slot, with_picked(slot, picked, self._pools)))
         self._picked[slot.pk] = picked
 
     def _choose(self, slot: Slot, given: Collection[int]) -> list[int]:
@@ -321,16 +335,15 @@ class Claims:
                 slot.picked = list(numbers)
 
 
-def _choose(
-    slot: Slot,
-    pools: Mapping[uuid.UUID, Sequence[int]],
-    taken: Collection[int],
-    closed: Collection[int],
-) -> list[int]:
+def _choose(slot: Slot, pools: Pools, taken: Collection[int], closed: Collection[int]) -> list[int]:
     """What a slot's first people take out of its pools, or raise ResourceTaken."""
     if any(number in closed for number in slot.parts):
         raise _not_open(slot)
-    if any(number in taken for number in slot.numbers):
+    if gone := [number for number in slot.numbers if number in taken]:
+        if min(gone) > PEOPLE:
+            raise ResourceTaken(
+                f"Whoever provides {slot.resource.name} is booked for something else at that time."
+            )
         raise ResourceTaken(f"{slot.resource.name} is taken at that time by another booking.")
     if not slot.pools:
         return slot.picked
@@ -374,7 +387,7 @@ def could_claim(slots: Sequence[Slot]) -> list[Slot]:
         return [s for s in slots if s.pk not in refused]
     wanted = {pool for slot in empty for pool in slot.pools}
     pools = locks.pool_members(wanted) if wanted else {}
-    numbers = {n for slot in empty for n in slot.numbers} | {n for m in pools.values() for n in m}
+    numbers = {n for slot in empty for n in slot.numbers} | numbers_in(pools)
     taken = locks.occupied(empty, numbers)
     for slot in empty:
         try:
@@ -388,29 +401,28 @@ def _meet(slot: Slot, other: Slot) -> bool:
     return slot.busy_from < other.busy_until and other.busy_from < slot.busy_until
 
 
-def pick(
-    wanted: Sequence[uuid.UUID], pools: Mapping[uuid.UUID, Sequence[int]], *, taken: Container[int]
-) -> list[int] | None:
-    """One free number out of each pool, none of them twice; None if that cannot be.
+def pick(wanted: Sequence[uuid.UUID], pools: Pools, *, taken: Container[int]) -> list[int] | None:
+    """One free number out of each pool, none of them and nobody twice; None if that cannot be.
 
-    Pools may share members, so a number already picked is passed on where that helps
-    (augmenting paths, as in bipartite matching).
+    Pools may share members, and members a provider, so one already picked is passed on where that
+    helps (augmenting paths, as in bipartite matching).
     """
-    owner: dict[int, int] = {}
+    owner: dict[int, tuple[int, int]] = {}  # by provider, or else number: the place, the number
 
     def give(place: int, tried: set[int]) -> bool:
-        for number in pools.get(wanted[place], ()):
-            if number in taken or number in tried:
+        for number, takes in pools.get(wanted[place], {}).items():
+            who = takes[-1]
+            if who in tried or any(n in taken for n in takes):
                 continue
-            tried.add(number)
-            if number not in owner or give(owner[number], tried):
-                owner[number] = place
+            tried.add(who)
+            if who not in owner or give(owner[who][0], tried):
+                owner[who] = (place, number)
                 return True
         return False
 
     if not all(give(place, set()) for place in range(len(wanted))):
         return None
-    by_place = {place: number for number, place in owner.items()}
+    by_place = dict(owner.values())
     return [by_place[place] for place in range(len(wanted))]
 
 

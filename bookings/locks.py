@@ -193,7 +193,7 @@ def composition() -> None:
 def take_in_turn(
     numbers: Iterable[int], *, beside: Sequence[Slot] = (), now: datetime | None = None
 ) -> dict[uuid.UUID, set[uuid.UUID]]:
-    """Lock exclusive resources by their numbers, in their order.
+    """Lock exclusive resources, and people who provide some, by their numbers, in their order.
 
     Whoever wants one of them through another slot waits here, and then sees us. Without that,
     both would write occupancies that overlap and learn of each other from the database, as a
@@ -287,16 +287,20 @@ _IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS 
 _BESIDE = _IN_TURN.replace("xact_lock", "xact_lock_shared")
 
 
-def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[int]]:
-    """The numbers of the active resources in each pool, in their order."""
-    found: dict[uuid.UUID, list[int]] = defaultdict(list)
+Members = dict[int, list[int]]
+"""By the number of a resource in a pool, all that it takes: its own number, and who provides it."""
+
+
+def pool_members(pool_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Members]:
+    """The active resources in each pool, in the order of their numbers."""
+    found: dict[uuid.UUID, Members] = defaultdict(dict)
     rows = (
         PoolMember.objects.filter(pool__in=set(pool_ids), resource__is_active=True)
         .order_by("resource__number")
-        .values_list("pool_id", "resource__number")
+        .values_list("pool_id", "resource__number", "resource__parts")
     )
-    for pool_id, number in rows:
-        found[pool_id].append(number)
+    for pool_id, number, parts in rows:
+        found[pool_id][number] = [number, *parts]
     return found
 
 

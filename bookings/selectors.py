@@ -231,7 +231,8 @@ def availability(
     more than their resource.
 
     A slot has nothing left while another slot with people takes its exclusive resource, a part
-    of it, or all of a pool it needs one of, at its time; or while these are closed or not active.
+    of it, its provider, or all of a pool it needs one of, at its time; or while these are closed
+    or not active.
 
     Args:
         with_room: they were found by :func:`with_room` just now, so that nothing is in their way;
@@ -396,9 +397,9 @@ _IS_TAKEN = f"""EXISTS (
       AND o.slot_id <> {{s}}.id AND {IS_LIVE}
 )"""  # noqa: S608  constant text
 
-# Whether a part of the slot ``{s}`` is taken or closed, or nothing is left of a pool it needs one
-# of, or what its people have out of one is closed. Where pools share members this may be too
-# hopeful: who books is told.
+# Whether a part or the provider of the slot ``{s}`` is taken or a part closed, or nothing is left of
+# a pool it needs one of, or what its people have out of one is closed. Where pools share members
+# this may be too hopeful: who books is told.
 _OTHERS = f"""CASE WHEN {{s}}.parts = '{{{{}}}}' AND {{s}}.pools = '{{{{}}}}' THEN FALSE ELSE
     EXISTS (
         SELECT 1 FROM unnest({{s}}.parts) AS part (number) WHERE {_IS_TAKEN} OR {IS_PART_CLOSED}
@@ -409,6 +410,10 @@ _OTHERS = f"""CASE WHEN {{s}}.parts = '{{{{}}}}' AND {{s}}.pools = '{{{{}}}}' TH
             WHERE m.pool_id = needed.pool_id AND r.is_active
               AND NOT {_IS_TAKEN.replace("{n}", "r.number")}
               AND NOT {IS_CLOSED.replace("{n}", "r.number")}
+              AND (r.parts = '{{{{}}}}' OR NOT EXISTS (
+                  SELECT 1 FROM unnest(r.parts) AS person (number)
+                  WHERE {_IS_TAKEN.replace("{n}", "person.number")}
+              ))
         )
     )
     OR {{s}}.taken_bookings > 0 AND EXISTS (
@@ -420,7 +425,7 @@ END""".replace("{n}", "part.number")  # noqa: S608  constant text
 
 def _others_params(closures: selectors_closures.Closures, *, now: datetime) -> list[Any]:
     columns = closures.columns()
-    return [now, *columns, now, *columns, *columns]
+    return [now, *columns, now, *columns, now, *columns]
 
 
 _OTHERS_ARE_TAKEN = _OTHERS.format(s="bookings_slot")

@@ -18,7 +18,7 @@ from django.db.models.functions import RowNumber
 from bookings import selectors
 from bookings.lifecycle import LIVE, BookingStatus, SlotStatus
 from bookings.locks import number_range
-from bookings.models import Booking, Occupancy, Resource, ScheduleException, Slot
+from bookings.models import PEOPLE, Booking, Occupancy, Resource, ScheduleException, Slot
 from bookings.selectors import Availability
 
 # Those who take a seat, and those who took one: past days look as they were.
@@ -47,7 +47,8 @@ class Sitting:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A time at which a resource is taken by people of another one: a court by its hall."""
+    """A time at which a resource is taken by people of another one: a court by its hall, or a
+    service by another one of the same person."""
 
     starts_at: datetime
     ends_at: datetime
@@ -141,8 +142,12 @@ def _people(
 def blocked(
     resources: Sequence[Resource], *, start: datetime, end: datetime
 ) -> dict[uuid.UUID, list[Blocked]]:
-    """When these are taken by people of other resources; one statement."""
-    by_number = {r.number: r.pk for r in resources if r.exclusive}
+    """When these, or who provides them, are taken by people of other resources; one statement."""
+    by_number: dict[int, list[uuid.UUID]] = defaultdict(list)
+    for resource in resources:
+        own = [resource.number] if resource.exclusive else []
+        for number in own + [n for n in resource.parts if n > PEOPLE]:
+            by_number[number].append(resource.pk)
     rows = (
         Occupancy.objects.alias(key=number_range(F("resource_number")))
         .filter(
@@ -150,12 +155,15 @@ def blocked(
             period__overlap=(start, end),
         )
         .exclude(slot__resource__number=F("resource_number"))
-        .values_list("resource_number", "period", "slot__resource__name")
+        .values_list("resource_number", "period", "slot__resource", "slot__resource__name")
         .order_by("period")[:MOST_SLOTS]
     )
     found: dict[uuid.UUID, list[Blocked]] = defaultdict(list)
-    for number, period, name in rows:
-        found[by_number[number]].append(Blocked(period.lower, period.upper, name))
+    for number, period, by, name in rows:
+        time = Blocked(period.lower, period.upper, name)
+        for pk in by_number[number]:
+            if pk != by and time not in found[pk]:
+                found[pk].append(time)
     return found
 
 

@@ -217,7 +217,8 @@ def busy_period(starts_at: int, ends_at: int, hours: planning.Hours) -> tuple[in
 
 @dataclass(slots=True)
 class Busy:
-    """When one number is taken, in seconds. Occupancies of a number never overlap."""
+    """When one number is taken, in seconds. Occupancies of a number never overlap; those of a
+    resource and of its provider do not either, or are of one slot."""
 
     number: int
     begins: list[int] = field(default_factory=list)
@@ -255,13 +256,15 @@ class Taken:
 
 
 _OCCUPIED = f"""
-    SELECT n.pool_id, n.number, extract(epoch FROM lower(o.period))::bigint,
+    SELECT n.pool_id, n.takes, extract(epoch FROM lower(o.period))::bigint,
            extract(epoch FROM upper(o.period))::bigint
     FROM (
-        SELECT NULL::uuid AS pool_id, own.number FROM unnest(%s::bigint[]) AS own (number)
+        SELECT NULL::uuid AS pool_id, ARRAY[own.number] AS takes, own.number
+        FROM unnest(%s::bigint[]) AS own (number)
         UNION ALL
-        SELECT m.pool_id, r.number FROM bookings_poolmember m
+        SELECT m.pool_id, r.number || r.parts, one.number FROM bookings_poolmember m
         JOIN bookings_resource r ON r.id = m.resource_id
+        CROSS JOIN unnest(r.number || r.parts) AS one (number)
         WHERE m.pool_id = ANY(%s::uuid[]) AND r.is_active
     ) n
     LEFT JOIN bookings_occupancy o
@@ -290,13 +293,13 @@ def taken_of(
     own = {r.pk: [r.number, *r.parts] if r.exclusive else list(r.parts) for r in resources}
     numbers = sorted({number for its in own.values() for number in its})
     pools = sorted({pool for r in resources for pool in r.pools})
-    by_number: dict[tuple[uuid.UUID | None, int], Busy] = {}
+    by_takes: dict[tuple[uuid.UUID | None, tuple[int, ...]], Busy] = {}
     for number in numbers:
-        by_number[None, number] = Busy(number)
+        by_takes[None, (number,)] = Busy(number)
     with prepared_cursor() as cursor:
         cursor.execute(_OCCUPIED, [numbers, pools, since, until, leaving, now])
-        for pool_id, number, begins, ends in cursor.fetchall():
-            busy = by_number.setdefault((pool_id, number), Busy(number))
+        for pool_id, takes, begins, ends in cursor.fetchall():
+            busy = by_takes.setdefault((pool_id, tuple(takes)), Busy(takes[0]))
             if begins is not None:
                 busy.begins.append(begins)
                 busy.ends.append(ends)
@@ -307,12 +310,12 @@ def taken_of(
         closures = selectors_closures.of_organizations(taking, first, last)
     return {
         r.pk: Taken(
-            needed=[by_number[None, number] for number in own[r.pk]],
+            needed=[by_takes[None, (number,)] for number in own[r.pk]],
             pools=[
                 [
                     busy
-                    for (pool_id, number), busy in by_number.items()
-                    if pool_id == pool and number not in own[r.pk]
+                    for (pool_id, takes), busy in by_takes.items()
+                    if pool_id == pool and not set(takes) & set(own[r.pk])
                 ]
                 for pool in r.pools
             ],

@@ -29,7 +29,7 @@ WRONG = {
     "an occupancy is missing, left over or for another time": """
         SELECT s.id, o.id FROM bookings_occupancy o FULL JOIN (
             SELECT s.*, n.number FROM bookings_slot s JOIN bookings_resource r
-            ON r.id = s.resource_id, unnest(s.parts || s.picked
+            ON r.id = s.resource_id, unnest(s.parts || s.picked || s.picked_parts
                 || CASE WHEN s.exclusive THEN ARRAY[r.number] ELSE '{}' END) n (number)
             WHERE s.taken_bookings > 0
         ) s ON s.id = o.slot_id AND s.number = o.resource_number
@@ -51,6 +51,17 @@ WRONG = {
         JOIN bookings_slot sb ON sb.resource_id = sa.resource_id
         JOIN bookings_booking b ON b.slot_id = sb.id AND b.id > a.id
         WHERE sa.exclusive AND sa.busy_from < sb.busy_until AND sb.busy_from < sa.busy_until
+          AND a.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')
+          AND b.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')""",
+    "a provider is booked twice": """
+        SELECT a.id, b.id FROM bookings_booking a JOIN bookings_slot sa ON sa.id = a.slot_id
+        JOIN bookings_resource ra ON ra.id = sa.resource_id
+        JOIN bookings_resource rb ON rb.provider_id = ra.provider_id
+            AND rb.organization_id = ra.organization_id
+        JOIN bookings_slot sb ON sb.resource_id = rb.id AND sb.id > sa.id
+        JOIN bookings_booking b ON b.slot_id = sb.id
+        WHERE sa.busy_from < sb.busy_until AND sb.busy_from < sa.busy_until
+          AND sa.ends_at > now() AND sb.ends_at > now()
           AND a.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')
           AND b.status IN ('held', 'pending', 'confirmed', 'reschedule_proposed', 'checked_in')""",
     "an item differs from its booking": """

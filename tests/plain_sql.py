@@ -37,6 +37,11 @@ def refused(claim: str) -> Iterator[None]:
     assert constraint_name(caught.value) == claim, caught.value
 
 
+def as_a_repair() -> None:
+    """Let what follows, in this transaction, write what only triggers and repairs may."""
+    sql("SET LOCAL holdfast.repair = 'on'")
+
+
 def change(row: models.Model, **columns: Any) -> None:
     """UPDATE one row."""
     sets = ", ".join(f'"{c}" = %s' for c in columns)

@@ -39,8 +39,8 @@ _SERVED = """
     WITH freed AS (
         SELECT s.id, s.organization_id, s.busy_from, s.busy_until, s.status, s.source, s.starts_at,
                s.line_units, r.line, r.is_active,
-               CASE WHEN s.exclusive THEN r.number || s.parts || s.picked
-                    ELSE s.parts || s.picked END AS numbers
+               CASE WHEN s.exclusive THEN r.number || s.parts || s.picked || s.picked_parts
+                    ELSE s.parts || s.picked || s.picked_parts END AS numbers
         FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
         WHERE s.id = ANY(%(slots)s)
     )
@@ -67,7 +67,8 @@ _SERVED = """
         c.exclusive AND r.number = ANY(f.numbers) OR c.parts && f.numbers
         OR EXISTS (
             SELECT 1 FROM bookings_poolmember m JOIN bookings_resource p ON p.id = m.resource_id
-            WHERE m.pool_id = ANY(c.pools) AND p.number = ANY(f.numbers)
+            WHERE m.pool_id = ANY(c.pools)
+              AND (p.number = ANY(f.numbers) OR p.parts && f.numbers)
         )
     )
 """

@@ -104,9 +104,19 @@ def composition_links(scope: Scope) -> Iterator[Problem]:
 
 
 _COMPOSITION = f"""
-    {_MADE}, parts AS (
-        SELECT m.whole_id AS id, array_agg(r.number ORDER BY r.number) AS parts
-        FROM made m JOIN bookings_resource r ON r.id = m.part_id GROUP BY m.whole_id
+    {_MADE}, its AS (
+        SELECT whole_id AS id, part_id AS its_id FROM made UNION SELECT id, id FROM bookings_resource
+    ), parts AS (
+        SELECT x.id, array_agg(DISTINCT x.number ORDER BY x.number) AS parts FROM (
+            SELECT m.whole_id AS id, r.number
+            FROM made m JOIN bookings_resource r ON r.id = m.part_id
+            UNION ALL
+            -- 0: somebody who has no number yet
+            SELECT i.id, COALESCE(p.number, 0) FROM its i
+            JOIN bookings_resource r ON r.id = i.its_id AND r.provider_id IS NOT NULL
+            LEFT JOIN bookings_provider p
+              ON p.organization_id = r.organization_id AND p.user_id = r.provider_id
+        ) x GROUP BY x.id
     ), needs AS (
         SELECT x.id, array_agg(DISTINCT x.pool_id) AS pools FROM (
             SELECT resource_id AS id, pool_id FROM bookings_poolneed
@@ -129,10 +139,10 @@ _COMPOSITION = f"""
 
 @check(
     id="bookings.composition",
-    title="A resource takes the parts and pools that its links say",
+    title="A resource takes the parts and pools that its links say, and its provider",
     help=(
-        "Who books it takes too little, so that a part can be sold twice, or too much, so that"
-        " it cannot be booked. Triggers keep this, so somebody wrote with the triggers switched"
+        "Who books it takes too little, so that a part or a person can be booked twice, or too"
+        " much, so that it cannot be booked. Triggers keep this, so somebody wrote with the triggers switched"
         " off. --fix lets them work it out again from the links; slots follow in the next check."
     ),
     severity="critical",
@@ -142,8 +152,8 @@ def composition(scope: Scope) -> Iterator[Problem]:
         yield Problem(
             subject_type="bookings.resource",
             subject_id=row["id"],
-            message=f"The resource takes {len(row['parts'])} parts and one of"
-            f" {len(row['pools'])} pools each; its links say {len(row['linked_parts'])} and"
+            message=f"The resource takes {len(row['parts'])} parts and people and one of"
+            f" {len(row['pools'])} pools each; its links and its provider say {len(row['linked_parts'])} and"
             f" {len(row['linked_pools'])}, or others.",
             organization_id=row["organization_id"],
             details={
@@ -171,19 +181,24 @@ _SLOTS = f"""
            (array_agg(s.id::text ORDER BY s.starts_at, s.id))[:{MOST_NAMED}] AS ids
     FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
     WHERE s.starts_at > %(began)s AND s.ends_at > %(now)s
-      AND (s.parts <> r.parts OR s.pools <> r.pools) AND {mine("s.organization_id")}
+      AND (s.parts <> r.parts OR s.pools <> r.pools
+           OR (s.picked <> '{{}}' OR s.picked_parts <> '{{}}') AND s.picked_parts <> ARRAY(
+               SELECT DISTINCT n FROM bookings_resource p CROSS JOIN unnest(p.parts) AS n
+               WHERE p.number = ANY (s.picked) ORDER BY n))
+      AND {mine("s.organization_id")}
     GROUP BY r.id ORDER BY r.id
 """  # noqa: S608
 
 
 @check(
     id="bookings.slot_composition",
-    title="Slots to come take what their resource is made of",
+    title="Slots to come take what their resource is made of, and its provider",
     help=(
-        "People in such a slot take too little, so that a part can be sold twice, or too much."
-        " The service that puts a resource together lets its slots follow, so somebody wrote past"
-        " it. --fix lets them follow, and takes what is new for the people in them, unless"
-        " somebody else has it. The details list the slots."
+        "People in such a slot take too little, so that a part or a person can be booked twice,"
+        " or too much. Slots follow when a resource is put together or gets another provider, so"
+        " somebody wrote past that; or the provider was booked twice before this was refused."
+        " --fix lets them follow, and takes what is new for the people in them, unless somebody"
+        " else has it. The details list the slots."
     ),
     severity="critical",
 )

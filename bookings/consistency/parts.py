@@ -13,6 +13,7 @@ from audit.errors import NotFound
 from bookings import locks
 from bookings.lifecycle import LIVE
 from bookings.models import Booking
+from bookings.triggers import repairing
 
 
 def literals(values: Iterable[str]) -> str:
@@ -29,12 +30,6 @@ def mine(*columns: str) -> str:
 def params(scope: Scope, **more: Any) -> dict[str, Any]:
     return {"organization": scope.organization_id, "now": scope.now, **more}
 
-
-# The numbers of what the people of slot ``s`` of resource ``r`` take for themselves alone.
-TAKEN = (
-    "unnest(CASE WHEN s.exclusive THEN r.number || s.parts || s.picked"
-    " ELSE s.parts || s.picked END)"
-)
 
 _RECOUNT = f"""
     UPDATE bookings_slot s SET taken_bookings = l.bookings, taken_units = l.units
@@ -59,7 +54,7 @@ def recount(slot_ids: Iterable[UUID]) -> int:
     Returns:
         How many slots were wrong.
     """
-    with connection.cursor() as cursor:
+    with repairing(), connection.cursor() as cursor:
         cursor.execute(_RECOUNT, [list(slot_ids)])
         return int(cursor.rowcount)
 

@@ -14,9 +14,10 @@ from audit.consistency.registry import FixResult, Problem, Scope, check, fix, ro
 from audit.context import Actor
 from audit.languages import our_reason
 from bookings import locks, transitions
-from bookings.consistency.parts import TAKEN, literals, lock_booking, mine, params, recount
+from bookings.consistency.parts import literals, lock_booking, mine, params, recount
 from bookings.lifecycle import LIVE, BookingStatus
 from bookings.models import Booking, Occupancy
+from bookings.triggers import TAKEN, repairing
 
 SWEEP_IS_LATE_AFTER = timedelta(minutes=5)  # it runs every minute
 
@@ -124,7 +125,8 @@ def overbooked(scope: Scope) -> Iterator[Problem]:
 # ends, or ends after the next one begins. A join of each with each would be quadratic.
 _OVERLAPS = f"""
     SELECT b.id::text, b.reference, b.organization_id, o.slot_id::text AS slot,
-           array_agg(DISTINCT r.id::text) AS resources
+           array_agg(DISTINCT r.id::text) FILTER (WHERE r.id IS NOT NULL) AS resources,
+           array_agg(DISTINCT p.user_id::text) FILTER (WHERE p.user_id IS NOT NULL) AS providers
     FROM (
         SELECT t.slot_id, t.number, t.busy_from, t.busy_until,
                max(t.busy_until) OVER (
@@ -137,13 +139,17 @@ _OVERLAPS = f"""
         FROM (
             SELECT DISTINCT s.id AS slot_id, s.busy_from, s.busy_until, taken.number
             FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
-            CROSS JOIN LATERAL {TAKEN} AS taken (number)
+            CROSS JOIN LATERAL (
+                SELECT * FROM {TAKEN} UNION
+                SELECT unnest(r.parts) WHERE s.ends_at > %(now)s
+            ) AS taken (number)
             WHERE {mine("s.organization_id")}
               AND s.id IN (SELECT slot_id FROM bookings_booking WHERE status IN ({_LIVE}))
         ) t
     ) o
     JOIN bookings_booking b ON b.slot_id = o.slot_id AND b.status IN ({_LIVE})
-    JOIN bookings_resource r ON r.number = o.number
+    LEFT JOIN bookings_resource r ON r.number = o.number
+    LEFT JOIN bookings_provider p ON p.number = o.number
     WHERE o.others_until > o.busy_from OR o.next_from < o.busy_until
     GROUP BY b.id, b.reference, b.organization_id, o.slot_id
     ORDER BY min(o.busy_from), b.id
@@ -155,7 +161,8 @@ _OVERLAPS = f"""
     title="Nobody and nothing is booked twice at the same time",
     help=(
         "Two live bookings take the same court, doctor or room at overlapping times, as what"
-        " is booked, a part of it, or what was picked for it. Somebody has to be moved or told:"
+        " is booked, a part of it, what was picked for it, or the person who provides one of"
+        " these. Somebody has to be moved or told:"
         " that is for people to decide."
     ),
     severity="critical",
@@ -167,7 +174,11 @@ def exclusive_overlap(scope: Scope) -> Iterator[Problem]:
             subject_id=row["id"],
             message=f"Booking {row['reference']} overlaps another one that takes the same.",
             organization_id=row["organization_id"],
-            details={"slot": row["slot"], "resources": row["resources"]},
+            details={
+                "slot": row["slot"],
+                "resources": row["resources"] or [],
+                "providers": row["providers"] or [],
+            },
         )
 
 
@@ -201,8 +212,8 @@ _OCCUPANCIES = f"""
     title="An exclusive resource is marked as taken when it is, and only then",
     help=(
         "Without its mark, a court or a doctor can be booked twice; with a mark too many, a time"
-        " cannot be booked at all. A slot marks its own resource, the parts of it, and what was"
-        " picked for its people. --fix writes the marks anew from the live bookings, unless they"
+        " cannot be booked at all. A slot marks its own resource, the parts of it, what was"
+        " picked for its people, and who provides these. --fix writes the marks anew from the live bookings, unless they"
         " overlap somebody else's."
     ),
     severity="critical",
@@ -226,7 +237,7 @@ def fix_occupancies(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     expected: set[tuple[int, DateTimeTZRange]] = set()
     if slots and Booking.objects.filter(slot_id=slot_id, status__in=LIVE).exists():
         [slot] = slots
-        numbers = {*slot.numbers, *slot.picked}
+        numbers = set(slot.every_number)
         locks.take_in_turn(numbers)
         period = DateTimeTZRange(slot.busy_from, slot.busy_until, "[)")
         expected = {(number, period) for number in numbers}
@@ -237,11 +248,12 @@ def fix_occupancies(problem: Problem, actor: Actor, now: datetime) -> FixResult:
     missing = expected - {(o.resource_number, o.period) for o in there}
     if not wrong and not missing:
         return FixResult.gone()
-    Occupancy.objects.filter(pk__in=[o.pk for o in wrong]).delete()
-    Occupancy.objects.bulk_create(
-        Occupancy(slot_id=slot_id, resource_number=number, period=period)
-        for number, period in missing
-    )
+    with repairing():
+        Occupancy.objects.filter(pk__in=[o.pk for o in wrong]).delete()
+        Occupancy.objects.bulk_create(
+            Occupancy(slot_id=slot_id, resource_number=number, period=period)
+            for number, period in missing
+        )
     return FixResult.fixed(f"{len(wrong)} marks were removed and {len(missing)} were made.")
 
 

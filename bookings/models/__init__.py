@@ -1,7 +1,7 @@
 from bookings.models.booking import Booking, CheckInCode
 from bookings.models.composition import Pool, PoolMember, PoolNeed, ResourcePart
 from bookings.models.customer import Customer
-from bookings.models.organization import Membership, Organization, Role
+from bookings.models.organization import PEOPLE, Membership, Organization, Provider, Role
 from bookings.models.proposal import Proposal
 from bookings.models.reminder import Reminder
 from bookings.models.resource import Resource
@@ -11,6 +11,7 @@ from bookings.models.slot import Occupancy, Slot
 from bookings.models.user import User
 
 __all__ = [
+    "PEOPLE",
     "Booking",
     "CheckInCode",
     "Customer",
@@ -21,6 +22,7 @@ __all__ = [
     "PoolMember",
     "PoolNeed",
     "Proposal",
+    "Provider",
     "Reminder",
     "Resource",
     "ResourcePart",

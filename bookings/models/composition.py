@@ -17,8 +17,8 @@ _SINGLE = """
     IF EXISTS (
         SELECT 1 FROM new_rows n JOIN bookings_pool p ON p.id = n.pool_id
         JOIN bookings_resource r ON r.id = n.resource_id
-        WHERE NOT r.exclusive OR r.parts <> '{}' OR r.pools <> '{}'
-           OR r.organization_id <> p.organization_id
+        WHERE NOT r.exclusive OR r.pools <> '{}' OR r.organization_id <> p.organization_id
+           OR EXISTS (SELECT 1 FROM bookings_resourcepart l WHERE l.whole_id = r.id)
     ) THEN
         RAISE EXCEPTION 'a pool takes single, exclusive resources' USING
             ERRCODE = 'check_violation', CONSTRAINT = 'bookings_poolmember_is_single';

@@ -2,10 +2,12 @@
 
 import zoneinfo
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Func, Value
 from django.utils.translation import gettext_lazy as _
 
 from audit.history import Trail
@@ -173,3 +175,71 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.get_role_display()}"
+
+
+#: Numbers of people are those of the sequence of resources' numbers, so much higher: a number says
+#: whose it is. Below 2³², as locks on numbers put a prefix above that.
+PEOPLE = 2**31
+
+
+class Provider(models.Model):
+    """Somebody who provides resources of an organisation, by the number that stands for their time.
+
+    Whatever they provide takes it, as it takes its parts, so that nobody is booked twice at a
+    time (D1). A trigger on resources makes the row when it is first needed. It is of one
+    organisation: when somebody is booked elsewhere is nobody's business here.
+    """
+
+    number = models.BigIntegerField(
+        primary_key=True,
+        editable=False,
+        db_default=Func(
+            Value("bookings_resource_number"),
+            Value(PEOPLE),
+            template="(nextval(%(expressions)s))",
+            arg_joiner=") + (",
+            output_field=models.BigIntegerField(),
+        ),
+    )
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey("bookings.User", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "organization"], name="bookings_provider_has_one_number"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(number__gt=PEOPLE),
+                name="bookings_provider_number_is_of_a_person",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="keep_number",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("number", "organization", "user"),
+                func="""
+                    RAISE EXCEPTION 'what provider % provides knows them by their number',
+                        OLD.number USING
+                        ERRCODE = 'check_violation',
+                        CONSTRAINT = 'bookings_provider_keeps_its_number';
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="leave_resources",
+                when=pgtrigger.After,
+                operation=pgtrigger.Delete,
+                func="""
+                    UPDATE bookings_resource SET provider_id = NULL
+                    WHERE provider_id = OLD.user_id AND organization_id = OLD.organization_id;
+                    RETURN NULL;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.user}"

@@ -1,6 +1,7 @@
 """What is booked: a court, a class, a doctor."""
 
 from datetime import timedelta
+from typing import Any
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.history import Trail
 from audit.ids import uuid7
 from bookings.models.organization import Organization, validate_time_zone
+from bookings.triggers import follow_provider
 
 _NOT_BY_HAND = """
     RAISE EXCEPTION 'the parts and pools of resource % are those of its links', NEW.id USING
@@ -27,9 +29,10 @@ class Resource(models.Model):
     would need the extension btree_gist.
 
     ``parts`` and ``pools`` say what else its people take: the numbers of the exclusive
-    resources it is made of, and the pools of each of which it needs one. Triggers on
-    :class:`ResourcePart` and :class:`PoolNeed` keep them, through any number of levels; nothing
-    else may.
+    resources it is made of and of whoever provides it or one of these, and the pools of each of
+    which it needs one. Triggers on :class:`ResourcePart`, :class:`PoolNeed` and ``provider`` keep
+    them, through any number of levels; nothing else may. When the provider changes, slots to come
+    follow in the same statement, and it is refused where that would put somebody in two places.
     """
 
     class Kind(models.TextChoices):
@@ -75,7 +78,10 @@ class Resource(models.Model):
         blank=True,
         related_name="provided_resources",
         verbose_name=_("provider"),
-        help_text=_("The staff member whose calendar this is."),
+        help_text=_(
+            "The staff member whose calendar this is. Whoever books takes their time: they are"
+            " never booked twice, whatever else they provide here."
+        ),
     )
     buffer_before_minutes = models.PositiveSmallIntegerField(
         _("minutes kept free before"), default=0
@@ -222,10 +228,17 @@ class Resource(models.Model):
                         CONSTRAINT = 'bookings_resource_keeps_its_number';
                 """,
             ),
+            *follow_provider(),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        written = kwargs.get("update_fields")
+        if (self.provider_id or self.parts) and (written is None or "provider" in written):
+            self.refresh_from_db(fields=["parts"])  # the database knows what comes of it
 
     @property
     def takes_others(self) -> bool:

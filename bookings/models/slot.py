@@ -18,10 +18,11 @@ from audit.triggers import FollowLifecycle
 from bookings.lifecycle import SLOT, SlotStatus
 from bookings.models.organization import Organization
 from bookings.models.resource import Resource
+from bookings.triggers import BY_HAND, REPAIR
 
 # One number out of each pool, none of them twice. The memberships are locked, so that none of
 # them ends before whoever comes in is seen by it (see PoolMember).
-_PICK = """
+_CHECK_PICKED = """
     PERFORM 1 FROM bookings_poolmember m JOIN bookings_resource r ON r.id = m.resource_id
     WHERE m.pool_id = ANY (NEW.pools) AND r.number = ANY (NEW.picked)
     ORDER BY m.id FOR SHARE OF m;
@@ -37,6 +38,12 @@ _PICK = """
         RAISE EXCEPTION 'what is picked for slot % is not in its pools', NEW.id USING
             ERRCODE = 'check_violation', CONSTRAINT = 'bookings_slot_picked_is_in_its_pools';
     END IF;
+"""
+_TAKE_WITH_PICKED = """
+    NEW.picked_parts := ARRAY(
+        SELECT DISTINCT n FROM bookings_resource r CROSS JOIN unnest(r.parts) AS n
+        WHERE r.number = ANY (NEW.picked) ORDER BY n
+    );
     RETURN NEW;
 """
 
@@ -49,7 +56,8 @@ class Slot(models.Model):
     the buffers, which is what an exclusive resource is taken for.
 
     ``parts`` and ``pools`` are the resource's when the slot was made or the resource was put
-    together anew; ``picked`` is one number out of each pool, chosen when people come in.
+    together anew; ``picked`` is one number out of each pool, chosen when people come in, and
+    ``picked_parts`` is what comes with these: the numbers of their providers. A trigger keeps it.
     ``source`` says whether the schedule may change the slot.
 
     ``line_units`` is the smallest party that waits in line for this slot, empty if nobody does,
@@ -90,6 +98,7 @@ class Slot(models.Model):
     parts = ArrayField(models.BigIntegerField(), default=list, editable=False)
     pools = ArrayField(models.UUIDField(), default=list, editable=False)
     picked = ArrayField(models.BigIntegerField(), default=list, editable=False)
+    picked_parts = ArrayField(models.BigIntegerField(), default=list, db_default=[], editable=False)
     line_units = models.PositiveIntegerField(null=True, editable=False)
     waited_for = models.BooleanField(default=False, db_default=False, editable=False)
     # What staff said of a slot outlives a change of its schedule: one that was closed comes back
@@ -233,7 +242,7 @@ class Slot(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange("parts", "pools"),
-                func="""
+                func=f"""
                     -- Not while somebody puts the resource together anew.
                     PERFORM 1 FROM bookings_resource WHERE id = NEW.resource_id FOR SHARE;
                     IF NOT EXISTS (
@@ -244,24 +253,47 @@ class Slot(models.Model):
                             ERRCODE = 'check_violation',
                             CONSTRAINT = 'bookings_slot_matches_its_resource';
                     END IF;
+                    -- What its people take is marked as taken, and changes together with that.
+                    IF NEW.taken_bookings > 0 AND pg_trigger_depth() < 2
+                       AND current_setting('{REPAIR}', true) IS DISTINCT FROM 'on' THEN
+                        RAISE EXCEPTION 'slot % has people in it', OLD.id USING
+                            ERRCODE = 'check_violation',
+                            CONSTRAINT = 'bookings_slot_with_people_keeps_its_time';
+                    END IF;
                     RETURN NEW;
-                """,
+                """,  # noqa: S608  constant text
             ),
             pgtrigger.Trigger(
                 name="pick_insert",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                condition=pgtrigger.Condition("NEW.picked <> '{}'"),
-                func=_PICK,
+                condition=pgtrigger.Condition("NEW.picked <> '{}' OR NEW.picked_parts <> '{}'"),
+                func=f"IF NEW.picked <> '{{}}' THEN {_CHECK_PICKED} END IF; {_TAKE_WITH_PICKED}",
             ),
             pgtrigger.Trigger(
                 name="pick_update",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("picked", "picked_parts", "pools"),
+                func=f"""
+                    IF NEW.picked <> '{{}}' AND
+                       (NEW.picked <> OLD.picked OR NEW.pools <> OLD.pools)
+                    THEN {_CHECK_PICKED} END IF; {_TAKE_WITH_PICKED}
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="keep_counters",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    "NEW.picked <> '{}' AND (NEW.picked <> OLD.picked OR NEW.pools <> OLD.pools)"
+                    f"{BY_HAND} AND (NEW.taken_bookings <> OLD.taken_bookings"
+                    " OR NEW.taken_units <> OLD.taken_units)"
                 ),
-                func=_PICK,
+                func="""
+                    RAISE EXCEPTION 'the counters of slot % are those of its bookings', OLD.id
+                    USING ERRCODE = 'check_violation',
+                        CONSTRAINT = 'bookings_slot_counts_its_bookings';
+                """,
             ),
         ]
 
@@ -298,6 +330,11 @@ class Slot(models.Model):
         return own + self.parts
 
     @property
+    def every_number(self) -> list[int]:
+        """What its people take for themselves alone, with what was picked out of pools."""
+        return [*self.numbers, *self.picked, *self.picked_parts]
+
+    @property
     def concerns_line(self) -> bool:
         """Whether the waitlist may have to do with its bookings: somebody waits or waited."""
         return self.waited_for or self.resource.line > 0
@@ -321,8 +358,9 @@ class Slot(models.Model):
 class Occupancy(models.Model):
     """An exclusive resource is taken for a period, by the people of one slot.
 
-    One row per exclusive resource that a slot with live bookings takes, written by the same
-    trigger as the counters. The exclusion constraint is what makes B5 and D1 true.
+    One row per exclusive resource that a slot with live bookings takes, and per person who
+    provides one, written by the same trigger as the counters and by nobody else. The exclusion
+    constraint is what makes B5 and D1 true.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -357,6 +395,19 @@ class Occupancy(models.Model):
                     period__isempty=False, period__lower_inf=False, period__upper_inf=False
                 ),
                 name="bookings_occupancy_period_is_real",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="keep",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                condition=pgtrigger.Condition(BY_HAND),
+                func="""
+                    RAISE EXCEPTION 'what is taken follows the bookings of its slot' USING
+                        ERRCODE = 'check_violation',
+                        CONSTRAINT = 'bookings_occupancy_follows_its_slot';
+                """,
             ),
         ]
 

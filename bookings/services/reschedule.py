@@ -463,7 +463,7 @@ def _answer_until(
 def _cannot_be_in_both(own: Slot, other: Slot) -> bool:
     """Whether a booking takes what its own slot takes already, at a time that overlaps."""
     overlap = own.busy_from < other.busy_until and other.busy_from < own.busy_until
-    return overlap and bool({*own.numbers, *own.picked} & set(other.numbers))
+    return overlap and bool(set(own.every_number) & set(other.numbers))
 
 
 def _status(booking: Booking) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from audit.context import Actor, audited
 from audit.errors import NotFound
 from audit.observability.operations import operation
 from bookings import claiming, locks, selectors_closures, selectors_schedules
 from bookings.errors import ResourceTaken
-from bookings.models import Occupancy, Pool, PoolNeed, Resource, ResourcePart, Slot
+from bookings.models import Occupancy, Pool, PoolNeed, Provider, Resource, ResourcePart, Slot
 from bookings.selectors_schedules import Rules
 from bookings.services import regenerating
+from bookings.triggers import occupy, repairing
+
+FOLLOWING = ("parts", "pools", "picked", "picked_parts")
 
 
 def compose(
@@ -54,7 +59,14 @@ def compose(
         before = _rules_of(affected, now=now)
         _relink(resource_id, organization_id, set(part_ids), set(pool_ids))
         slots = locks.slots_to_come(affected, now=now)
-        stale = [s for s in slots if s.parts != s.resource.parts or s.pools != s.resource.pools]
+        with_them = _parts_of(s.picked for s in slots)
+        stale = [
+            s
+            for s in slots
+            if s.parts != s.resource.parts
+            or s.pools != s.resource.pools
+            or s.picked_parts != _come_with(s.picked, with_them)
+        ]
         _follow(stale)
         op.rows = len(stale) + _plan_anew(affected, before, now=now)
         return Resource.objects.get(pk=resource_id)
@@ -87,6 +99,45 @@ def _check_known(
         Pool.objects.filter(organization=organization_id, pk__in=pool_ids).count() < len(pool_ids)
     ):
         raise NotFound("There is no such pool.")
+
+
+def check_provider(resource: Resource, *, now: datetime) -> None:
+    """Whether somebody can provide a resource from now on, as it is to be saved.
+
+    Saving it lets slots to come follow, and the database refuses what this refuses; but this says
+    where. Nothing is locked.
+
+    Raises:
+        ResourceTaken: they are booked for something else, or for two at once, while people are in
+            slots that would take them; ``slots`` says in which.
+    """
+    if resource.provider_id is None:
+        return
+    known = Provider.objects.filter(
+        organization=resource.organization_id, user=resource.provider_id
+    )
+    theirs = Q(resource__in=_with_wholes(resource.pk)) | Q(picked__contains=[resource.number])
+    slots = list(
+        Slot.objects.filter(theirs, ends_at__gt=now, taken_bookings__gt=0)
+        .select_related("resource")
+        .order_by("busy_from", "pk")
+    )
+    elsewhere = locks.occupied(slots, known.values_list("number", flat=True))
+    ours = {s.pk for s in slots}
+    refused: list[Slot] = []
+    before: Slot | None = None  # of those so far, the one that ends last
+    for slot in slots:
+        rivals = {r for some in elsewhere[slot.pk].values() for r in some} - ours
+        if rivals or (before is not None and slot.busy_from < before.busy_until):
+            refused.append(slot)
+        if before is None or slot.busy_until > before.busy_until:
+            before = slot
+    if refused:
+        raise ResourceTaken(
+            f"In {len(refused)} slots with people {resource.provider} is booked for something else"
+            f" at that time; the first is {refused[0]}. Move one of them first.",
+            slots=[str(s.pk) for s in refused[:100]],
+        )
 
 
 def _with_wholes(resource_id: uuid.UUID) -> set[uuid.UUID]:
@@ -122,23 +173,37 @@ def _follow(slots: Sequence[Slot]) -> None:
     """Give locked slots what their resources take now, and take it for the people in them."""
     with_people = [s for s in slots if s.taken_bookings]
     picks = _picks(with_people) if with_people else {}
+    with_them = _parts_of(picks.values())
     for slot in slots:
         slot.parts, slot.pools = slot.resource.parts, slot.resource.pools
         slot.picked = picks.get(slot.pk, [])
+        slot.picked_parts = _come_with(slot.picked, with_them)
     _write([s for s in slots if not s.taken_bookings])
     if with_people:
-        # Give back first: what one slot lets go another may need.
-        Occupancy.objects.filter(slot__in=[s.pk for s in with_people]).delete()
-        _write(with_people)
-        _occupy([s.pk for s in with_people])
+        with repairing():
+            # Give back first: what one slot lets go another may need.
+            Occupancy.objects.filter(slot__in=[s.pk for s in with_people]).delete()
+            _write(with_people)
+            _occupy([s.pk for s in with_people])
+
+
+def _parts_of(picks: Iterable[Sequence[int]]) -> dict[int, list[int]]:
+    """What those take that were picked out of pools: who provides them. By their numbers."""
+    numbers = {n for picked in picks for n in picked}
+    found = Resource.objects.filter(number__in=numbers)
+    return dict(found.values_list("number", "parts")) if numbers else {}
+
+
+def _come_with(picked: Sequence[int], parts: Mapping[int, Sequence[int]]) -> list[int]:
+    return sorted({n for number in picked for n in parts.get(number, ())})
 
 
 def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
     """One out of each pool for each slot with people; everything they need must be free."""
     pools = locks.pool_members({p for s in slots for p in s.resource.pools})
-    wanted = {s.pk: _static(s) for s in slots}
-    members = {n for numbers in pools.values() for n in numbers}
-    numbers = {n for some in wanted.values() for n in some} | members
+    with_them = _parts_of(s.picked for s in slots)
+    wanted = {s.pk: _static(s, with_them) for s in slots}
+    numbers = {n for some in wanted.values() for n in some} | claiming.numbers_in(pools)
     locks.take_in_turn(numbers)
     ours = {s.pk for s in slots}
     occupied = locks.occupied(slots, numbers)
@@ -152,15 +217,18 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
             if other.busy_from < slot.busy_until and slot.busy_from < other.busy_until:
                 taken |= numbers_of_other
         picked: list[int] | None = slot.picked
+        new: set[int] = set()
         if slot.pools != slot.resource.pools:
-            picked = claiming.pick(
-                slot.resource.pools, pools, taken={*taken, *wanted[slot.pk], *closures.at(slot)}
-            )
+            needed = slot.resource.pools
+            unavailable = {*taken, *wanted[slot.pk], *closures.at(slot)}
+            picked = claiming.pick(needed, pools, taken=unavailable)
+            chosen = zip(needed, picked or (), strict=False)
+            new = {n for pool, number in chosen for n in pools[pool][number]}
         if picked is None or taken & wanted[slot.pk]:
             refused.append(slot)
             continue
         picks[slot.pk] = picked
-        given.append((slot, {*wanted[slot.pk], *picked}))
+        given.append((slot, wanted[slot.pk] | new))
     if refused:
         raise ResourceTaken(
             f"In {len(refused)} slots with people something they would take is taken by others;"
@@ -170,36 +238,24 @@ def _picks(slots: Sequence[Slot]) -> dict[uuid.UUID, list[int]]:
     return picks
 
 
-def _static(slot: Slot) -> set[int]:
+def _static(slot: Slot, with_them: Mapping[int, Sequence[int]]) -> set[int]:
     """What a slot will take without a choice; what was picked for its people stays theirs."""
     own = {slot.resource.number} if slot.exclusive else set()
-    kept = set(slot.picked) if slot.pools == slot.resource.pools else set()
+    same = slot.pools == slot.resource.pools
+    kept = {*slot.picked, *_come_with(slot.picked, with_them)} if same else set()
     return own | set(slot.resource.parts) | kept
 
 
 def _write(slots: Sequence[Slot]) -> None:
-    by_kind: dict[tuple[tuple[int, ...], tuple[uuid.UUID, ...], tuple[int, ...]], list[Slot]] = {}
+    by_kind: dict[tuple[tuple[Any, ...], ...], list[Slot]] = {}
     for slot in slots:
-        key = (tuple(slot.parts), tuple(slot.pools), tuple(slot.picked))
+        key = tuple(tuple(getattr(slot, name)) for name in FOLLOWING)
         by_kind.setdefault(key, []).append(slot)
-    for (parts, pools, picked), same in by_kind.items():
-        Slot.objects.filter(pk__in=[s.pk for s in same]).update(
-            parts=list(parts), pools=list(pools), picked=list(picked)
-        )
+    for values, same in by_kind.items():
+        given = {name: list(value) for name, value in zip(FOLLOWING, values, strict=True)}
+        Slot.objects.filter(pk__in=[s.pk for s in same]).update(**given)
 
 
 def _occupy(slot_ids: Sequence[uuid.UUID]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_OCCUPY, [list(slot_ids)])
-
-
-# As the trigger on bookings does (bookings/triggers.py).
-_OCCUPY = """
-    INSERT INTO bookings_occupancy (slot_id, resource_number, period)
-    SELECT s.id, taken.number, tstzrange(s.busy_from, s.busy_until, '[)')
-    FROM bookings_slot s JOIN bookings_resource r ON r.id = s.resource_id
-    CROSS JOIN LATERAL unnest(
-        CASE WHEN s.exclusive THEN r.number || s.parts || s.picked ELSE s.parts || s.picked END
-    ) AS taken (number)
-    WHERE s.id = ANY(%s) AND s.taken_bookings > 0
-"""
+        cursor.execute(occupy("s.id = ANY (%s)"), [list(slot_ids)])

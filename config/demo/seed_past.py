@@ -16,7 +16,7 @@ from typing import Any
 from audit.context import Actor
 from bookings import codes
 from bookings.lifecycle import ADMITTED, BookingStatus
-from bookings.models import Booking, CheckInCode, Customer, Organization, Slot
+from bookings.models import PEOPLE, Booking, CheckInCode, Customer, Organization, Slot
 from config.demo.seed_files import Files
 from config.demo.seed_venues import slots_of
 from payments.lifecycle import (
@@ -83,8 +83,9 @@ class Past:
         """Fill the past two weeks, and the slot that is on."""
         slots = slots_of(self._organization)
         for slot in slots:
-            # What takes others stays empty: they are filled without looking at it.
-            if slot.ends_at <= self._now and not slot.parts:
+            # What is made of others stays empty: they are filled without looking at it.
+            made_of_others = any(number < PEOPLE for number in slot.parts)
+            if slot.ends_at <= self._now and not made_of_others:
                 self._fill(slot)
         self._check_in_the_latest(slots)
         for model, rows in self._rows.items():

@@ -40,10 +40,12 @@ _TAKE = """
 """
 
 
-@pytest.fixture
-def court() -> Any:
-    """One of many courts that are taken all day, a week from now, with free slots tomorrow."""
-    first: Any = f.ResourceFactory(exclusive=True)
+@pytest.fixture(params=["a court", "a doctor"])
+def court(request: Any) -> Any:
+    """One of many courts that are taken all day, a week from now, with free slots tomorrow; or
+    somebody who provides one."""
+    provider = f.UserFactory() if request.param == "a doctor" else None
+    first: Any = f.ResourceFactory(exclusive=True, provider=provider)
     f.ResourceFactory.create_batch(RESOURCES - 1, organization=first.organization, exclusive=True)
     customer: Any = f.CustomerFactory(organization=first.organization)
     with connection.cursor() as cursor:

@@ -392,10 +392,15 @@ def test_a_choice_is_found_if_and_only_if_there_is_one(seed):
     chance = random.Random(seed)
     for _ in range(50):
         wanted: list[Any] = [str(n) for n in range(chance.randint(0, 4))]
-        pools = {p: chance.sample(range(6), chance.randint(0, 4)) for p in wanted}
-        busy = set(chance.sample(range(6), chance.randint(0, 3)))
-        every = product(*([n for n in pools[p] if n not in busy] for p in wanted))
-        possible = {choice for choice in every if len(set(choice)) == len(choice)}
+        # Some of them are provided by somebody, who may provide two of them.
+        takes = {n: [n, *chance.sample([101, 102, 103], chance.randint(0, 1))] for n in range(6)}
+        members = {p: chance.sample(range(6), chance.randint(0, 4)) for p in wanted}
+        pools = {p: {n: takes[n] for n in numbers} for p, numbers in members.items()}
+        busy = set(chance.sample([*range(6), 101, 102, 103], chance.randint(0, 4)))
+        every = product(*([n for n in pools[p] if not busy & {*takes[n]}] for p in wanted))
+        possible = {
+            choice for choice in every if len({takes[n][-1] for n in choice}) == len(choice)
+        }
 
         picked = claiming.pick(wanted, pools, taken=busy)
 

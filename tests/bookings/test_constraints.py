@@ -11,11 +11,21 @@ from django.utils import timezone
 from audit.errors import DomainError, translate
 from audit.history import tracked_models, trail_of
 from bookings.lifecycle import BOOKING, ENDED, SLOT, BookingStatus, SlotStatus
-from bookings.models import Booking, CheckInCode, Occupancy, Resource, Slot
+from bookings.models import (
+    PEOPLE,
+    Booking,
+    CheckInCode,
+    Occupancy,
+    Provider,
+    Resource,
+    ResourcePart,
+    Slot,
+)
 from tests import factories as f
 from tests.bookings.test_constraints_schedules import CLAIMS as SCHEDULE_CLAIMS
-from tests.invariants import assert_consistent
+from tests.invariants import assert_consistent, everything, problems
 from tests.plain_sql import (
+    as_a_repair,
     change,
     claims_of,
     copy,
@@ -79,6 +89,22 @@ def remind_twice(w):
         )
 
 
+def provided(w):
+    """The number of somebody who provides a resource."""
+    change(w.doctor, provider_id=w.member.user_id)
+    return Provider.objects.get()
+
+
+def occupy(w, **columns):
+    as_a_repair()
+    copy(w.occupancy, id=9_999_999, **columns)
+
+
+def occupy_never(w):
+    as_a_repair()
+    change(w.occupancy, period="empty")
+
+
 def book_a_closed_slot(w):
     change(w.slot, status="closed")
     copy(w.booking, id=new_id(), reference="X")
@@ -108,13 +134,9 @@ CLAIMS = {
     "bookings_customer_one_per_account": lambda w: copy(w.customer, id=new_id()),
     "bookings_membership_one_role_per_person": lambda w: copy(w.member, id=new_id()),
     "bookings_membership_role_is_known": lambda w: change(w.member, role="king"),
-    "bookings_occupancy_never_overlaps": lambda w: copy(
-        w.occupancy, id=9_999_999, slot_id=w.slot.pk
-    ),
-    "bookings_occupancy_once_per_slot": lambda w: copy(
-        w.occupancy, id=9_999_999, period="[2001-01-01, 2001-01-02)"
-    ),
-    "bookings_occupancy_period_is_real": lambda w: change(w.occupancy, period="empty"),
+    "bookings_occupancy_never_overlaps": lambda w: occupy(w, slot_id=w.slot.pk),
+    "bookings_occupancy_once_per_slot": lambda w: occupy(w, period="[2001-01-01, 2001-01-02)"),
+    "bookings_occupancy_period_is_real": occupy_never,
     "bookings_organization_holds_last_a_minute": lambda w: change(w.organization, hold_minutes=0),
     "bookings_organization_pending_lasts_an_hour": lambda w: change(
         w.organization, pending_hours=0
@@ -125,6 +147,10 @@ CLAIMS = {
     ),
     "bookings_organization_reminders_are_few": lambda w: change(
         w.organization, reminder_hours=[1, 2, 3, 4, 5, 6]
+    ),
+    "bookings_provider_has_one_number": lambda w: copy(provided(w), number=PEOPLE + 987_654),
+    "bookings_provider_number_is_of_a_person": lambda w: copy(
+        provided(w), number=987_654, user_id=w.customer.user_id
     ),
     "bookings_resource_kind_is_known": lambda w: change(w.resource, kind="ghost"),
     "bookings_resource_name_is_unique": lambda w: change(w.resource, name=w.other_resource.name),
@@ -153,6 +179,11 @@ CLAIMS = {
     ),
     # Claims of triggers, which are not among the models' constraints.
     "bookings_booking_missed_after_its_start": miss_too_early,
+    "bookings_occupancy_follows_its_slot": lambda w: change(
+        w.occupancy, period="[2001-01-01, 2001-01-02)"
+    ),
+    "bookings_slot_counts_its_bookings": lambda w: change(w.slot, taken_bookings=1),
+    "bookings_provider_keeps_its_number": lambda w: change(provided(w), number=PEOPLE + 987_654),
     "bookings_slot_matches_its_resource": lambda w: copy(
         w.slot, id=new_id(), resource_id=w.doctor.pk
     ),
@@ -576,8 +607,78 @@ def test_the_doctor_is_free_again_when_the_booking_is_gone(doctor, end):
 
 @pytest.mark.parametrize("period", ["empty", "[2030-01-01,)", "(,2030-01-01)", None])
 def test_a_period_that_would_slip_through_the_exclusion_is_refused(doctor, period):
+    as_a_repair()
+
     with pytest.raises(DatabaseError), transaction.atomic():
         sql("UPDATE bookings_occupancy SET period = %s::tstzrange", period)
+
+
+FREE_THE_DOCTOR = [
+    "DELETE FROM bookings_occupancy",
+    "UPDATE bookings_occupancy SET period = tstzrange('2000-01-01', '2000-01-02')",
+    "UPDATE bookings_occupancy SET resource_number = resource_number + 9000",
+]
+EMPTY_THE_SLOT = (
+    "UPDATE bookings_slot SET taken_bookings = 0, taken_units = 0 WHERE taken_bookings > 0"
+)
+
+
+@pytest.mark.parametrize("statement", FREE_THE_DOCTOR)
+def test_what_is_taken_is_not_written_by_hand(doctor, statement):
+    _early, late, booking = doctor
+    before = everything()
+
+    for attempt in (statement, f"DO $$ BEGIN {statement}; END $$"):
+        with refused("bookings_occupancy_follows_its_slot"):
+            sql(attempt)
+
+    assert everything() == before
+    # The control: past the trigger nothing else keeps the doctor from two places.
+    as_a_repair()
+    sql(statement)
+    copy(booking, id=new_id(), reference="L", slot_id=late.pk)
+    assert "an exclusive resource is taken twice" in problems()
+
+
+def test_how_many_are_in_a_slot_is_not_written_by_hand(doctor):
+    early, _late, booking = doctor
+    before = everything()
+
+    for attempt in (
+        EMPTY_THE_SLOT,
+        f"DO $$ BEGIN {EMPTY_THE_SLOT}; END $$",
+        "UPDATE bookings_slot SET taken_units = taken_units + 1",
+        f"UPDATE bookings_slot SET taken_bookings = 0, picked = '{{}}' WHERE id = '{early.pk}'",
+    ):
+        with refused("bookings_slot_counts_its_bookings"):
+            sql(attempt)
+
+    assert everything() == before
+    as_a_repair()
+    sql(EMPTY_THE_SLOT)
+    copy(booking, id=new_id(), reference="E", slot_id=early.pk)
+    assert "an exclusive resource is taken twice" in problems()
+
+
+def test_nobody_writes_beforehand_that_a_time_is_taken_for_less_than_it_will_be(doctor):
+    _early, late, _booking = doctor
+
+    with refused("bookings_occupancy_follows_its_slot"):
+        sql(
+            "INSERT INTO bookings_occupancy (slot_id, resource_number, period)"
+            " VALUES (%s, %s, '[2000-01-01, 2000-01-02)')",
+            late.pk, late.resource.number,
+        )  # fmt: skip
+
+
+def test_what_people_take_is_not_written_without_its_marks(doctor):
+    """The parts of a resource that were made past its slots do not come to people by hand."""
+    early, _late, _booking = doctor
+    part = f.ResourceFactory(organization=early.organization, exclusive=True)
+    ResourcePart.objects.create(organization=early.organization, whole=early.resource, part=part)
+
+    with refused("bookings_slot_with_people_keeps_its_time"):
+        change(early, parts=[part.number])
 
 
 # The trail (B7)

@@ -628,12 +628,21 @@ def test_who_comes_into_a_hall_takes_what_it_is_made_of_by_then(club):
     assert_follows(*club)
 
 
-def test_control_without_locks_somebody_is_in_the_hall_but_has_not_its_court(club):
+def test_without_locks_the_database_lets_no_slot_follow_that_somebody_came_into(club):
     with locks_off():
-        _done, taken = enter_the_hall_while_it_is_composed(*club)
+        failed, taken = enter_the_hall_while_it_is_composed(*club)
 
     assert isinstance(taken, Booking)
-    assert "an occupancy is missing, left over or for another time" in problems()
+    assert constraint_name(failed) == "bookings_slot_with_people_keeps_its_time"
+    assert_follows(*club)
+
+
+def test_control_without_locks_and_that_somebody_is_in_the_hall_but_has_not_its_court(club):
+    with without("bookings_slot.match_composition"), locks_off():
+        _done, taken = enter_the_hall_while_it_is_composed(*club)
+
+        assert isinstance(taken, Booking)
+        assert "an occupancy is missing, left over or for another time" in problems()
 
 
 def test_slots_made_while_a_hall_is_put_together_take_its_courts(club):
