@@ -23,7 +23,7 @@ from bookings.admin.base import person, refusal
 from bookings.admin.dialogs import reason_field
 from bookings.admin.merge import MARKS, Meanwhile, Merge, Ticks, as_text, marks_in, newest_lines
 from bookings.admin.show import link_to, slot_time
-from bookings.models import Pool, PoolNeed, Resource, ResourcePart, Slot
+from bookings.models import PEOPLE, Pool, PoolNeed, Provider, Resource, ResourcePart, Slot
 from bookings.permissions import may
 from bookings.services import resources as services
 
@@ -166,8 +166,25 @@ def _slots_in(error: Exception, resource: Resource) -> list[Slot]:
     )
 
 
+def _people(resource: Resource) -> list[list[Any]]:
+    """Who is taken with it, and by what else they are."""
+    numbers = [number for number in resource.parts if number > PEOPLE]
+    if not numbers:
+        return []
+    found = []
+    for provider in Provider.objects.filter(number__in=numbers).select_related("user"):
+        others = (
+            Resource.objects.filter(parts__contains=[provider.number])
+            .exclude(pk=resource.pk)
+            .order_by("name")
+        )
+        found.append([gettext("Takes the time of"), str(provider.user)])
+        found += ([gettext("Not while they give"), link_to(one)] for one in others)
+    return found
+
+
 def made_of(request: HttpRequest, resource: Resource) -> tuple[str, dict[str, Any]]:
-    """Parts, pools and wholes of a resource, below its own page."""
+    """Parts, pools, wholes and people of a resource, below its own page."""
     parts = ResourcePart.objects.filter(whole=resource).select_related("part")
     wholes = ResourcePart.objects.filter(part=resource).select_related("whole")
     needs = PoolNeed.objects.filter(resource=resource).select_related("pool")
@@ -175,12 +192,13 @@ def made_of(request: HttpRequest, resource: Resource) -> tuple[str, dict[str, An
         *([gettext("Made of"), link_to(one.part)] for one in parts),
         *([gettext("Needs one out of"), link_to(one.pool)] for one in needs),
         *([gettext("Part of"), link_to(one.whole)] for one in wholes),
+        *_people(resource),
     ]
     found: dict[str, Any] = {
         "title": gettext("What it is made of"),
         "headers": ["", gettext("What")],
         "rows": rows,
-        "empty": gettext("It stands for itself: whoever books it takes nothing else."),
+        "empty": gettext("It stands for itself: whoever books it takes nothing and nobody else."),
     }
     if may(person(request), CHANGE, resource.organization_id):
         found["more"] = reverse("admin:bookings_resource_made_of", args=[resource.pk])

@@ -35,7 +35,7 @@ from bookings.admin.resource_preview import ShownBeforeSaved
 from bookings.admin.schedules import SchedulePages, schedule_of
 from bookings.admin.show import bar, link, slot_badge, slot_time
 from bookings.models import Resource, Schedule, Slot, User
-from bookings.services import schedules
+from bookings.services import resources, schedules
 
 MOST = 12
 CHANGE = "bookings.change_resource"
@@ -169,6 +169,11 @@ class ResourceAdmin(ShownBeforeSaved, SchedulePages, CompositionPages, ScopedMod
         if "zone_link" not in self.get_readonly_fields(request, obj):
             return found
         return [(title, _with_zone_link(options)) for title, options in found]
+
+    def save_model(self, request: HttpRequest, obj: Resource, form: Any, change: bool) -> None:
+        if change and "provider" in form.changed_data:
+            resources.check_provider(obj, now=timezone.now())
+        super().save_model(request, obj, form, change)
 
     @action(
         description=_("Schedule"),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.history import Trail
 from audit.ids import uuid7
-from bookings.models.organization import Organization, validate_time_zone
+from bookings.models.organization import PEOPLE, Organization, validate_time_zone
 from bookings.triggers import follow_provider
 
 _NOT_BY_HAND = """
@@ -242,8 +242,8 @@ class Resource(models.Model):
 
     @property
     def takes_others(self) -> bool:
-        """Whether its people take more than this resource itself."""
-        return bool(self.parts or self.pools)
+        """Whether its people take other resources than this; who provides it is none."""
+        return bool(self.pools) or any(number < PEOPLE for number in self.parts)
 
     @property
     def notice(self) -> timedelta:
