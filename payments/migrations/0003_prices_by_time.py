@@ -5,8 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0001_tables"),
-        ("payments", "0001_tables"),
+        ("payments", "0002_money"),
     ]
 
     operations = [
