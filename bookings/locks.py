@@ -279,12 +279,12 @@ def _in_turn(keys: Iterable[int], *, shared: bool = False) -> None:
     ordered = sorted(set(keys))
     if ordered:
         with prepared_cursor() as cursor:
-            cursor.execute(_BESIDE if shared else _IN_TURN, [ordered])
+            cursor.execute(_IN_TURN_SHARED if shared else _IN_TURN, [ordered])
 
 
 # The order of an array is the order of its locks, as the function runs on each row in turn.
 _IN_TURN = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest(%s::bigint[]) AS k"
-_BESIDE = _IN_TURN.replace("xact_lock", "xact_lock_shared")
+_IN_TURN_SHARED = _IN_TURN.replace("xact_lock", "xact_lock_shared")
 
 
 Members = dict[int, list[int]]
