@@ -6,7 +6,7 @@ For the services that make schedules real; everybody else uses the models.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from django.db import connection
@@ -21,17 +21,15 @@ from bookings.regeneration import Limits, There
 
 
 def read(
-    ends: Mapping[uuid.UUID, int], *, start: int, beyond: bool = True
+    ids: Collection[uuid.UUID], *, start: int, until: int | None = None
 ) -> dict[uuid.UUID, list[There]]:
-    """The slots of resources that start from ``start`` to the end given for each, in seconds.
-
-    Args:
-        beyond: also those that start later and were made by hand or have people in them.
-    """
-    found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ends}
+    """The slots of resources that start from ``start`` on, and before ``until``, in seconds."""
+    found: dict[uuid.UUID, list[There]] = {resource_id: [] for resource_id in ids}
     with connection.cursor() as cursor:
-        sql = _READ + (_BEYOND if beyond else _WITHIN)
-        cursor.execute(sql, [list(ends), list(ends.values()), start])
+        if until is None:
+            cursor.execute(_READ + _ORDER, [list(ids), start])
+        else:
+            cursor.execute(_READ + _UNTIL + _ORDER, [list(ids), start, until])
         for row in cursor.fetchall():
             there = There(*row)
             found[there.resource_id].append(there)
@@ -47,16 +45,11 @@ _READ = """
            OR EXISTS (SELECT 1 FROM bookings_booking b WHERE b.slot_id = s.id),
            s.limits_by_hand, s.stays_closed, s.shut,
            (extract(epoch FROM greatest(s.created_at, s.opened_at)) * 1000000)::bigint
-    FROM unnest(%s::uuid[], %s::bigint[]) AS r (id, until)
-    JOIN bookings_slot s ON s.resource_id = r.id
-     AND s.starts_at >= to_timestamp(%s)
+    FROM bookings_slot s
+    WHERE s.resource_id = ANY(%s) AND s.starts_at >= to_timestamp(%s)
 """
+_UNTIL = " AND s.starts_at < to_timestamp(%s)"
 _ORDER = " ORDER BY s.starts_at, s.id"
-_WITHIN = " AND s.starts_at < to_timestamp(r.until)" + _ORDER
-_BEYOND = (
-    " AND (s.starts_at < to_timestamp(r.until) OR s.source = 'hand' OR s.taken_bookings > 0)"
-    + _ORDER
-)
 
 
 def lock(ids: Iterable[uuid.UUID]) -> None:

@@ -50,7 +50,7 @@ def context(preview: Preview) -> dict[str, Any]:
     kinds = _kinds(preview.plans, Counter(preview.counts()))
     return {
         "kinds": kinds,
-        "changes": sum(k.count for k in kinds if k.name != "kept"),
+        "changes": sum(k.count for k in kinds if k.name not in ("kept", "fewer")),
         "plot": plot(preview.plans),
         "affected": affected(preview.affected),
         "proposals": proposals(preview.proposals),
@@ -136,11 +136,18 @@ def _kinds(plans: Sequence[Plan], counts: Counter[str]) -> list[Kind]:
         "%(n)s slots made by hand open again",
         counts["reopen"],
     )
+    n_fewer = sum(len(plan.fewer) for plan in plans)
+    fewer = words(
+        "%(n)s slot takes fewer people, or none, while earlier slots still have people in them",
+        "%(n)s slots take fewer people, or none, while earlier slots still have people in them",
+        n_fewer,
+    )
     many = len(plans) > 1
     found = [
         Kind("new", counts["create"], new, "success", _first(plans, "create", many)),
         Kind("kept", counts["keep"], kept, "default"),
         Kind("changed", counts["change"], changed, "info", _first(plans, "change", many)),
+        Kind("fewer", n_fewer, fewer, "warning", _first(plans, "fewer", many)),
         Kind("again", n_offered, again, "success", _first(offered, "revive", many)),
         Kind("closed", n_closed, closed, "default", _first(still_closed, "revive", many)),
         Kind("legacy", counts["retire"], legacy, "warning", _first(plans, "retire", many)),

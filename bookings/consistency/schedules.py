@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import F
-from django.utils.timezone import localtime
 
 from audit.consistency.registry import FixResult, Problem, Scope, check, fix, rows
 from audit.context import Actor
-from bookings import locks, planning, selectors_schedules
+from bookings import locks, selectors_schedules
 from bookings.consistency.parts import mine, params
 from bookings.lifecycle import SlotStatus
 from bookings.models import Booking, Resource
-from bookings.regeneration import Limits, Plan, There
-from bookings.services import regenerating
+from bookings.planning import Planned
+from bookings.regeneration import Limits, Plan, There, lie_across
+from bookings.services import regenerating, slot_plans
 
 MOST_NAMED = 1_000  # of each kind, in the details
 SWEEP_IS_LATE_AFTER = timedelta(hours=1)  # it runs every ten minutes
@@ -98,19 +97,27 @@ def _wrong(resources: Sequence[Resource], *, now: datetime) -> Iterator[tuple[Re
     plans = regenerating.preview(resources=resources, now=now).plans
     left = _left_since_planned(plans)
     for plan in plans:
-        dropped = [*plan.archive, *plan.delete]
+        crossed = lie_across(
+            t
+            for t in plan.across
+            if t.status == SlotStatus.LEGACY or t.starts_at <= now.timestamp()
+        )
+        horizon = _horizon_when_planned(plan.resource)
+        ends = slot_plans.end_of_horizon(plan.resource, now=now)
+        # Planned by a clock that is ahead of ours, they are not behind the horizon.
+        dropped = [t for t in (*plan.archive, *plan.delete) if not ends <= t.starts_at < horizon]
         found = {
             "not planned": _ids([t for t in dropped if t.status == SlotStatus.OPEN]),
-            "missing": _missing(plan),
+            "missing": _missing([p for p in plan.create if not crossed(p)], before=horizon),
             "other limits": _ids(
                 [
                     there
                     for there, limits in plan.change
                     if there.status != SlotStatus.LEGACY
-                    and not (there.id in left and _is_lower(limits, there))
+                    and not _may_wait(there, limits, left=there.id in left, crossed=crossed(there))
                 ]
             ),
-            "wrongly legacy": _ids(plan.revive),
+            "wrongly legacy": _ids([t for t in plan.revive if t.taken_bookings or not crossed(t)]),
             "not closed": _ids(plan.shut),
             "not opened": _ids(plan.reopen),
             "not legacy": _ids(plan.retire),
@@ -124,20 +131,28 @@ def _ids(found: Sequence[There]) -> list[str]:
     return [str(there.id) for there in found]
 
 
-def _missing(plan: Plan) -> list[str]:
-    """When planned slots would start that should be there since the resource was planned."""
-    resource = plan.resource
+def _horizon_when_planned(resource: Resource) -> int:
     if resource.planned_at is None:
-        return []
-    zone = ZoneInfo(resource.time_zone)
-    day = localtime(resource.planned_at, zone).date() + timedelta(days=resource.horizon_days + 1)
-    end = planning.instant(zone, day, time(0))
-    starts = [wanted.starts_at for wanted in plan.create if wanted.starts_at < end]
+        return 0
+    return slot_plans.end_of_horizon(resource, now=resource.planned_at)
+
+
+def _missing(wanted: Iterable[Planned], *, before: int) -> list[str]:
+    """When planned slots would start that should be there since the resource was planned."""
+    starts = [one.starts_at for one in wanted if one.starts_at < before]
     return [datetime.fromtimestamp(start, UTC).isoformat() for start in starts]
 
 
-def _is_lower(limits: Limits, there: There) -> bool:
-    return limits.max_bookings <= there.max_bookings and limits.max_units <= there.max_units
+def _may_wait(there: There, limits: Limits, *, left: bool, crossed: bool) -> bool:
+    """Whether limits are others only because people left since; the next night puts them right.
+
+    Those who left the slot itself no longer keep its limits up, nor the time around it. Those who
+    left a legacy slot across it no longer keep them down.
+    """
+    lower = limits.max_bookings < there.max_bookings or limits.max_units < there.max_units
+    higher = limits.max_bookings > there.max_bookings or limits.max_units > there.max_units
+    buffers = (limits.busy_from, limits.busy_until) != (there.busy_from, there.busy_until)
+    return (left or not (lower or buffers)) and (crossed or not higher)
 
 
 def _left_since_planned(plans: Sequence[Plan]) -> set[UUID]:

@@ -211,8 +211,7 @@ def _course(
 ) -> Course:
     """In which parts a plan is done."""
     since, until = slot_plans.all_to_come(now)
-    end = slot_plans.end_of_horizon(resource, now=now)
-    cuts = borders(plans[0], most_changed=MOST_CHANGED, most_made=MOST_MADE, before=end)
+    cuts = borders(plans[0], most_changed=MOST_CHANGED, most_made=MOST_MADE)
     periods = zip([since, *cuts], [*cuts, until], strict=True)
     return Course(resource.pk, _known(resource, rules), [Part(a, b) for a, b in periods])
 
@@ -294,15 +293,17 @@ def apply(
         tell_affected: whether these people hear from here that what was proposed to them is over.
     """
     rules = slot_plans.rules_of(resources, now=now) if rules is None else rules
-    plans = slot_plans.plans(resources, rules, part=part, now=now) if plans is None else plans
+    if plans is None:
+        plans = slot_plans.plans(resources, rules, part=part, for_good=True, now=now)
     concerned = who(plans)
     touched = [slot_id for plan in plans for slot_id in plan.touched] + concerned
+    touched += [there.id for plan in plans for there in plan.beside]
     if more is not None:
         touched += more(people_in(concerned))
     if touched:
         # Nobody comes into these slots any more, or leaves; what happened since is seen now.
         slot_rows.lock(touched)
-        plans = slot_plans.plans(resources, rules, part=part, now=now)
+        plans = slot_plans.plans(resources, rules, part=part, for_good=True, now=now)
         known = set(touched)
         for plan in plans:
             _only(plan, known)

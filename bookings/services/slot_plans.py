@@ -22,13 +22,11 @@ from bookings.selectors_schedules import Rules
 MOST_VERSIONS = 20  # the newest are those that count
 MOST_SLOTS = 100_000  # of one resource within its horizon: a slot each ten minutes for two years
 _FOREVER = 1 << 62
+_REACH = 2 * 86_400  # no slot of a schedule is longer than the hours of a day
 
 
 class Part(NamedTuple):
-    """A period, in seconds since the epoch, with the slots that start in it.
-
-    Without an end it goes to the horizon, and has what lies beyond as well.
-    """
+    """A period, in seconds since the epoch, with the slots that start in it; without end, all."""
 
     since: int
     until: int | None
@@ -50,26 +48,47 @@ def plans(
     rules: dict[uuid.UUID, Rules],
     *,
     part: Part | None = None,
+    for_good: bool = False,
     now: datetime,
 ) -> list[Plan]:
     """What makes the slots of resources follow these rules, now or in a part of the time to come.
 
     The plans of parts that adjoin are together the plan of the whole.
+
+    Args:
+        for_good: slots that the next part would let go, go with this one where they lie across what
+            is planned in it, and are in the plan of this one.
     """
     start, until = part or all_to_come(now)
-    ends = {r.pk: end_of_horizon(r, now=now) if until is None else until for r in resources}
-    existing = slot_rows.read(ends, start=start, beyond=until is None)
+    existing = slot_rows.read(
+        [r.pk for r in resources],
+        start=start - _REACH,
+        until=None if until is None else until + _REACH,
+    )
     found = []
     for resource in resources:
-        of, end = rules[resource.pk], ends[resource.pk]
-        within = [there for there in existing[resource.pk] if there.starts_at < end]
-        beyond = existing[resource.pk][len(within) :]
-        last = max([end, *(there.ends_at for there in beyond)])
+        of, horizon = rules[resource.pk], end_of_horizon(resource, now=now)
+        after = _FOREVER if until is None else until
+        end = min(horizon, after)
+        within = [t for t in existing[resource.pk] if start <= t.starts_at < end]
+        beyond = [t for t in existing[resource.pk] if max(start, end) <= t.starts_at < after]
+        around = [t for t in existing[resource.pk] if t.starts_at < start]
+        later = [t for t in existing[resource.pk] if t.starts_at >= after]
+        last = max([start, end, *(there.ends_at for there in beyond)])
         planned: list[planning.Planned] = []
+        planned_around: set[tuple[int, int]] = set()
         hours: list[tuple[int, int]] = []
         if resource.mode == Resource.Mode.SLOTS:
             _check_size(resource, of)
-            planned = planning.plan(of.versions, of.closures, of.extras, start=start, end=end)
+            every = planning.plan(
+                of.versions,
+                of.closures,
+                of.extras,
+                start=start if resource.exclusive else start - _REACH,
+                end=end if resource.exclusive else end + _REACH,
+            )
+            planned = [p for p in every if start <= p.starts_at < end]
+            planned_around = {(p.starts_at, p.ends_at) for p in every}
             if resource.exclusive:  # whatever the rules said before it was
                 planned = [p._replace(max_bookings=1) if p.max_bookings > 1 else p for p in planned]
         else:
@@ -84,6 +103,9 @@ def plans(
                 planned,
                 within,
                 beyond=beyond,
+                around=around if for_good else [*around, *later],
+                ahead=later if for_good else (),
+                planned_around=planned_around,
                 is_open=partial(_lies_in, hours),
                 is_closed=partial(_is_closed, closed_by(resource, of, start=start, end=last)),
             )

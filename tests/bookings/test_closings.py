@@ -365,7 +365,8 @@ def test_people_whom_a_shorter_horizon_left_beyond_it_are_asked_about(room):
     done = add(room, closed(room, TODAY + 9 * DAY))
 
     assert done.affected == [kept]
-    assert (fresh(kept).status, fresh(kept.slot).status) == ("confirmed", "open")
+    assert (fresh(kept).status, fresh(kept.slot).status) == ("confirmed", "legacy")
+    assert_follows(room)
 
 
 def test_a_free_time_beyond_the_horizon_is_left_alone_until_it_is_closed():

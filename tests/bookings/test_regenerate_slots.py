@@ -134,6 +134,27 @@ def test_it_does_what_the_dry_run_showed_and_the_next_one_finds_nothing_to_do():
     assert {k: v for k, v in again.items() if k != "kept"} == NOTHING
 
 
+def test_slots_that_take_fewer_people_because_of_earlier_ones_are_counted():
+    resource = court()
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    old = Slot.objects.get(resource=resource, starts_at__date=tomorrow, starts_at__hour=12)
+    f.hold(f.CustomerFactory(organization=resource.organization), old)
+    change = ScheduleRule(from_time=time(9, 30), until_time=time(17), slot_minutes=60)
+    schedules.change_schedule(
+        resource_id=resource.pk,
+        organization_id=resource.organization_id,
+        valid_from=timezone.now().date(),
+        rules=[change],
+        actor=STAFF,
+        now=timezone.now(),
+    )
+
+    [found] = answer("--dry-run")["resources"]
+
+    assert found["fewer"] == 2
+    assert "earlier slots still have people in them: 2." in " ".join(run("--dry-run")[1].split())
+
+
 def test_names_of_customers_are_shown_only_when_asked_for():
     resource = court()
     customer: Any = f.CustomerFactory(organization=resource.organization, name="Zoe Quill")

@@ -32,6 +32,7 @@ from tests.timetable import (
     closed,
     extra,
     planned,
+    planned_slots,
     regenerate,
     rule,
     slots,
@@ -236,7 +237,9 @@ class Story:
         )
         beyond = slot_plans.end_of_horizon(self.room, now=NOW)
         within = {times for times in open_now if times[0] < beyond}
-        assert within - by_hand == planned(self.room) - by_hand - closed_now
+        wanted = planned(self.room) - by_hand - closed_now
+        assert within - by_hand <= wanted
+        assert all(self.others_in(*times) for times in wanted - within), "a slot is missing"
         assert by_hand <= open_now | closed_now
         legacy = slots(self.room, status="legacy")
         assert all(
@@ -248,6 +251,7 @@ class Story:
         )
         before = list(Slot.objects.order_by("pk").values())
         regenerate(self.room)
+        self.check_room()
         settled = list(Slot.objects.order_by("pk").values())
         gone = {row["id"] for row in before} - {row["id"] for row in settled}
         assert gone <= {s.pk for s in legacy if not s.taken_bookings}
@@ -255,6 +259,50 @@ class Story:
         assert list(Slot.objects.order_by("pk").values()) == settled
         [plan] = regenerating.preview(resources=[self.room], now=NOW).plans
         assert plan.is_empty, plan.counts()
+
+    def others_in(self, starts_at, ends_at):
+        """The slots across a time that no rule makes; none if people exclude each other."""
+        return [
+            s
+            for s in slots(self.room, status="legacy")
+            if not self.exclusive
+            and s.starts_at.timestamp() < ends_at
+            and s.ends_at.timestamp() > starts_at
+        ]
+
+    def check_room(self):
+        """What is offered, and who is there already, are no more than the rules say at any moment.
+
+        Nor is less offered than that.
+        """
+        there = {
+            (int(s.starts_at.timestamp()), int(s.ends_at.timestamp())): s
+            for s in slots(self.room, starts_at__gt=NOW)
+            if s.status != "legacy"
+        }
+        for wanted in planned_slots(self.room):
+            slot = there.get((wanted.starts_at, wanted.ends_at))
+            others = self.others_in(wanted.starts_at, wanted.ends_at)
+            # At their starts and at its own are as many there as at any other moment.
+            moments = [max(s.starts_at.timestamp(), wanted.starts_at) for s in others]
+            for what in ("bookings", "units"):
+                most = max(
+                    sum(
+                        getattr(s, f"taken_{what}")
+                        for s in others
+                        if s.starts_at.timestamp() <= at < s.ends_at.timestamp()
+                    )
+                    for at in [wanted.starts_at, *moments]
+                )
+                left = getattr(wanted, f"max_{what}") - most
+                if slot is None:
+                    if left < 1:
+                        break
+                elif slot.source == "schedule":
+                    limit = max(left, getattr(slot, f"taken_{what}"))
+                    assert getattr(slot, f"max_{what}") == limit, (what, slot, others)
+            else:
+                assert slot is not None, "there is room, and no slot"
 
 
 @pytest.mark.parametrize("seed", [int(GIVEN)] if GIVEN else SEEDS)

@@ -11,14 +11,15 @@ work: a name nobody has, or no database.
 
     {
       "dry_run": bool,
-      "resources": [{"id", "name", "organization": "slug", "counts": {…}, "error": "",
+      "resources": [{"id", "name", "organization": "slug", "counts": {…}, "fewer", "error": "",
                      "bookings": [{"reference", "starts_at", "customer"}]}],
       "totals": {"created", "kept", "changed", "revived", "legacy", "archived", "deleted",
                  "bookings"},
       "failed": int
     }
 
-``bookings`` are the live ones whose slots become legacy. ``customer`` is an id; names are shown
+``fewer`` is how many slots take fewer people than the rules say, or are not there, while slots that
+the rules made earlier still have people in them. ``bookings`` are the live ones whose slots become legacy. ``customer`` is an id; names are shown
 with ``-v 2`` only, in JSON as ``customer_name``.
 """
 
@@ -75,6 +76,7 @@ class Outcome:
 
     resource: Resource
     counts: dict[str, int] = field(default_factory=dict)
+    fewer: int = 0
     bookings: list[Booking] = field(default_factory=list)
     error: str = ""
 
@@ -173,6 +175,7 @@ def _one(resource: Resource, *, dry_run: bool) -> Outcome:
         outcome.error = type(error).__name__
     else:
         outcome.counts = _counts(done.plans)
+        outcome.fewer = sum(len(plan.fewer) for plan in done.plans)
         outcome.bookings = done.affected
     return outcome
 
@@ -198,6 +201,7 @@ def as_json(outcomes: list[Outcome], *, dry_run: bool, names: bool) -> dict[str,
                 "name": o.resource.name,
                 "organization": o.resource.organization.slug,
                 "counts": o.counts,
+                "fewer": o.fewer,
                 "error": o.error,
                 "bookings": [
                     {
@@ -227,6 +231,12 @@ def _show(console: Console, outcomes: list[Outcome], *, dry_run: bool, names: bo
     table.add_section()
     table.add_row("All", *map(str, _totals(outcomes).values()))
     console.print(table)
+    fewer = sum(o.fewer for o in outcomes)
+    if fewer:
+        console.print(
+            f"Slots that take fewer people, or none, while earlier slots still have people in"
+            f" them: {fewer}."
+        )
     _show_bookings(console, outcomes, names=names)
     failed = [o for o in outcomes if o.error]
     for o in failed:
