@@ -68,12 +68,15 @@ def hold(
 
 
 def hold_for(
-    wanted: Sequence[tuple[Slot, Customer, int, datetime]], *, now: datetime
+    wanted: Sequence[tuple[Slot, Customer, int, datetime]],
+    *,
+    series: Series | None = None,
+    now: datetime,
 ) -> list[Booking]:
-    """Hold seats for those who waited in line: slot, customer, units and deadline of each.
+    """Hold seats that are there: slot, customer, units and deadline of each.
 
     The slots are locked, have room for all of them, and what they take for themselves alone is
-    claimed (:func:`claim_many`). One statement, whatever the number.
+    claimed (``claiming.claim_many``). One statement, whatever the number.
     """
     bookings = [
         Booking(
@@ -84,6 +87,7 @@ def hold_for(
             status=BookingStatus.HELD,
             held_until=held_until,
             created_at=now,
+            series=series,
         )
         for slot, customer, units, held_until in wanted
     ]
@@ -137,25 +141,8 @@ def hold_many(
     refused |= claiming.claim_many(left, now=now)
     full = [s for s in left if s.pk not in refused and not s.has_room(units)]
     refused |= {s.pk: claiming.full_error(s, units, waitlist=True) for s in full}
-    bookings = [
-        Booking(
-            organization_id=slot.organization_id,
-            slot=slot,
-            customer=customer,
-            units=units,
-            status=BookingStatus.HELD,
-            held_until=held_until,
-            created_at=now,
-            series=series,
-        )
-        for slot in slots
-        if slot.pk not in refused
-    ]
-    insert_rows(bookings)
-    for booking in bookings:
-        booking.slot.taken_bookings += 1
-        booking.slot.taken_units += units
-    return bookings, refused
+    wanted = [(s, customer, units, held_until) for s in slots if s.pk not in refused]
+    return hold_for(wanted, series=series, now=now), refused
 
 
 def move(
