@@ -445,6 +445,10 @@ def _today(venue: Venue) -> None:
                 venue.approve(made, at=venue.now - 6 * HOUR)
             if not number:
                 venue.check_in(first_booking(made))
+    # Longer ago than a day before it begins, and so reminded, whatever the time is.
+    soon = venue.order(venue.somebody(), venue.slot("Court 4", days=0), at=venue.now - 40 * HOUR)
+    venue.pay(soon, at=venue.now - 38 * HOUR)
+    venue.approve(soon, at=venue.now - 36 * HOUR)
 
 
 def _at_the_clinic(venue: Venue) -> None:

@@ -213,6 +213,9 @@ def test_expiry_proof_approval_and_the_line_at_once_end_in_one_way(proved):
         ("approved", "confirmed", "fulfilled"),
         ("under_review", "pending", "accepted"),
         ("expired", "expired", "expired"),
+        # It expired, nobody waited any more, and the proof that came late took the seat again.
+        ("under_review", "pending", "expired"),
+        ("approved", "confirmed", "expired"),
     }
     assert fresh(waiting).status == "left"
     all_right(slot.pk)
