@@ -139,7 +139,8 @@ def test_who_has_the_hall_on_that_day_moves_or_is_cancelled(hall_and_court, then
 
 def test_a_closure_of_everything_is_each_resources_own_affair(hall_and_court):
     hall, court = hall_and_court
-    Resource.objects.filter(pk=hall.pk).update(observes_holidays=False)
+    hall.observes_holidays = False
+    hall.save()
 
     add(court, closed(None, FRIDAY, kind="holiday"))
 
