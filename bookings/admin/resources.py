@@ -294,7 +294,9 @@ def next_slots(request: HttpRequest, resource: Resource) -> tuple[str, dict[str,
             ]
             for slot in following
         ],
-        "empty": gettext("It is offered at no time yet. Make a schedule, or slots by hand."),
+        "empty": gettext("Nobody has booked a time to come; slots are made with bookings.")
+        if resource.mode == Resource.Mode.FREE_TIMES
+        else gettext("It is offered at no time yet. Make a schedule, or slots by hand."),
         "more": f"{url}?resource__id__exact={resource.pk}",
         "more_text": gettext("All of them"),
     }
