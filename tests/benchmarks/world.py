@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -89,7 +89,9 @@ class World:
         lanes = self._slots(shop, day, LANES * LANE)
         self.lanes = [lanes[i : i + LANE] for i in range(0, len(lanes), LANE)]
         # Open now and for more than a day, so that a run over midnight checks in as well.
-        door = self._resource("Door", exclusive=False)
+        # Its clock shows about noon, so that what starts in two hours is today.
+        noon = f"Etc/GMT{self.now.astimezone(UTC).hour - 12:+d}"
+        door = self._resource("Door", exclusive=False, time_zone=noon)
         self.door = self._slots(door, self.now + timedelta(hours=2), 1, hours=40)[0]
         self._make_list()
 
@@ -107,12 +109,14 @@ class World:
         assert guest is not None
         self._orders([(guest, taken)], confirmed=True)
 
-    def _resource(self, name: str, *, exclusive: bool) -> Resource:
+    def _resource(
+        self, name: str, *, exclusive: bool, time_zone: str = "Europe/Berlin"
+    ) -> Resource:
         resource = Resource.objects.create(
             organization=self.organization,
             name=name,
             exclusive=exclusive,
-            time_zone="Europe/Berlin",
+            time_zone=time_zone,
         )
         resource.refresh_from_db(fields=["number"])
         Price.objects.create(organization=self.organization, resource=resource, amount=AMOUNT)
@@ -272,6 +276,7 @@ class World:
                 currency="EUR",
                 created_at=now,
                 submitted_at=now,
+                review_due_at=None if confirmed else now + timedelta(days=1),
                 **(decided if confirmed else {}),
             )
             transactions.append(transaction_)
