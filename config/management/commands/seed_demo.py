@@ -90,6 +90,8 @@ def _fill(actor: Actor, files: Files, *, now: datetime) -> None:
     seed_money.play(organizations, files=files, rng=rng, now=now)
     seed_times.play(organizations, now=now)
     seed_late.play(organizations, files=files, rng=rng, now=now)
+    # Stories of an hour ago, played shortly after midnight, leave the horizon of yesterday.
+    seed_schedules.extend(organizations, actor=actor, now=now)
     _tell_few(organizations)
 
 
