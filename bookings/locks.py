@@ -256,7 +256,7 @@ _BESIDE = """
     ), needs AS MATERIALIZED (
         SELECT b.slot_id, b.id, unnest(b.numbers) AS number FROM beside b
         UNION
-        SELECT b.slot_id, b.id, p.number FROM beside b
+        SELECT b.slot_id, b.id, unnest(p.number || p.parts) FROM beside b
         JOIN bookings_poolmember m ON m.pool_id = ANY(b.pools)
         JOIN bookings_resource p ON p.id = m.resource_id
     ), found AS MATERIALIZED (

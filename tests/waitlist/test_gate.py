@@ -18,7 +18,7 @@ from django.utils import timezone
 from bookings import claiming, holding
 from bookings import locks as booking_locks
 from bookings.errors import LineFirst, ResourceTaken
-from bookings.models import Booking, Resource, ResourcePart, Slot
+from bookings.models import Booking, Pool, PoolMember, PoolNeed, Resource, ResourcePart, Slot
 from bookings.services import bookings as booking_services
 from bookings.services import slots as slot_services
 from payments.errors import SeriesNotFree
@@ -358,9 +358,33 @@ def test_control_without_the_answer_of_the_line_the_second_outsider_gets_the_sea
 # What other slots with a line take as well
 
 
-def skipped() -> tuple[Slot, Slot, WaitlistEntry]:
+def in_person(*services: str) -> list[Resource]:
+    """Services that one member of the staff provides."""
+    organization = f.OrganizationFactory()
+    member = f.MembershipFactory(organization=organization, role="provider")
+    made: list[Resource] = [
+        f.ResourceFactory(
+            organization=organization, name=name, exclusive=True, provider=member.user
+        )
+        for name in services
+    ]
+    return made
+
+
+def by_whoever_is_free(massage: str, exam: str) -> list[Resource]:
+    """A massage by one out of a pool, in which there is only somebody who provides exams."""
+    provided, therapist = in_person(exam, "Therapist")
+    pool = Pool.objects.create(organization=therapist.organization, name="Therapists")
+    PoolMember.objects.create(pool=pool, resource=therapist)
+    wanted = f.ResourceFactory(organization=pool.organization, name=massage)
+    PoolNeed.objects.create(organization=pool.organization, resource=wanted, pool=pool)
+    wanted.refresh_from_db()
+    return [wanted, provided]
+
+
+def skipped(doing: Callable[..., list[Resource]] = doctor) -> tuple[Slot, Slot, WaitlistEntry]:
     """A doctor who has come free, for whose other service somebody waits whom nobody has served."""
-    massage, exam = doctor("Massage", "Exam")
+    massage, exam = doing("Massage", "Exam")
     start = f.soon(48)
     wanted, other = f.make_slot(massage, starts_at=start), f.make_slot(exam, starts_at=start)
     f.check_out(somebody(exam), other, method="pay_on_arrival")
@@ -373,11 +397,14 @@ def skipped() -> tuple[Slot, Slot, WaitlistEntry]:
 
 @plain
 @pytest.mark.parametrize("door", [by_hand, many], ids=lambda d: d.__name__)
-def test_who_waits_for_a_doctor_comes_before_whoever_books_another_service(door):
-    _, other, entry = skipped()
+@pytest.mark.parametrize(
+    "doing", [doctor, in_person, by_whoever_is_free], ids=lambda how: how.__name__
+)
+def test_who_waits_for_a_doctor_comes_before_whoever_books_another_service(doing, door):
+    _, other, entry = skipped(doing)
     stranger = Booking(customer=somebody(other))
 
-    with refusal(ResourceTaken, "taken at that time"):
+    with refusal(ResourceTaken, "at that time"):
         got = door(stranger, other, timezone.now())
         raise got  # where it is returned
 
