@@ -20,8 +20,8 @@ from bookings.lifecycle import LIVE, BookingStatus
 
 _LIVE = ", ".join(f"'{s}'" for s in LIVE)
 
-# Staff let somebody into a slot that is not over (bookings/walk_ins.py).
-_WALK_IN = f"""s.ends_at > now() AND current_setting('{walk_ins.SETTING}', true) = 'on'
+# Staff let somebody into a slot that is not over (bookings/walk_ins.py). What was never set is null.
+_WALK_IN = f"""s.ends_at > now() AND current_setting('{walk_ins.SETTING}', true) IS NOT DISTINCT FROM 'on'
                AND (SELECT actor_kind FROM audit_context()) = 'staff'"""
 
 REPAIR = "holdfast.repair"

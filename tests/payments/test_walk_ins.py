@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit.context import Actor, audited
@@ -21,7 +21,7 @@ from payments.errors import MethodNotOffered
 from payments.models import CartTransaction
 from payments.services import checkout, desk
 from tests import factories as f
-from tests.invariants import assert_consistent
+from tests.invariants import assert_consistent, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -173,6 +173,26 @@ def test_the_database_lets_in_only_staff_only_walk_ins_and_only_until_the_end(
     with pytest.raises(IntegrityError, match="has started"):
         insert()
     assert not Booking.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_never_let_anybody_in_lets_nobody_in(guest, court, running):
+    """There the setting is not off: it is null."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+    with (
+        refusal(IntegrityError, "has started"),
+        transaction.atomic(),
+        audited(Actor("staff", None, "A test")),
+    ):
+        Booking(
+            organization=court.organization,
+            slot=running,
+            customer=guest,
+            held_until=timezone.now() + MINUTE,
+            created_at=timezone.now(),
+        ).save(force_insert=True)
 
 
 def test_whoever_is_booked_after_a_walk_in_needs_to_be_one(staff, guest, court, running):
