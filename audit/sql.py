@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Self
@@ -36,6 +37,19 @@ def prepared_cursor() -> CursorWrapper:
     # What Django's cursor() does, with another class of cursor.
     found: CursorWrapper = database._prepare_cursor(_PreparedCursor(database.connection))  # type: ignore[attr-defined, call-arg]
     return found
+
+
+@contextmanager
+def switched_on(setting: str) -> Iterator[None]:
+    """A setting of ours, which triggers ask for, is ``on`` inside, for this transaction alone."""
+
+    def switch(value: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
+
+    switch("on")
+    yield
+    switch("")  # where an error undoes the transaction, it undoes the setting
 
 
 def insert(row: models.Model) -> None:

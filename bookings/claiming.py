@@ -223,6 +223,7 @@ class Claims:
 
     Args:
         slots: of one organisation, if lines come first.
+        now: None to look only: nothing is locked, and no hold in the way is expired.
         leaving: see :func:`claim`.
         after_lines: whether those who wait in line for slots that take the same are served before.
     """
@@ -231,7 +232,7 @@ class Claims:
         self,
         slots: Sequence[Slot],
         *,
-        now: datetime,
+        now: datetime | None,
         leaving: Slot | None = None,
         after_lines: bool = False,
     ) -> None:
@@ -246,19 +247,25 @@ class Claims:
             return
         left = leaving is not None and leaving.taken_bookings == 1
         self._ignored = {leaving.pk} if leaving is not None and left else set()
-        self._look(slots, now=now, after_lines=after_lines)
+        wanted = {pool for slot in self._empty.values() for pool in slot.pools}
+        self._pools = locks.pool_members(wanted) if wanted else {}
+        numbers = {n for slot in self._empty.values() for n in slot.numbers}
+        numbers |= numbers_in(self._pools)
+        if now is None:
+            self._closures = selectors_closures.of_slots(slots)
+            self._read(numbers)
+        else:
+            self._take_turn(slots, numbers, now=now, after_lines=after_lines)
 
     def start_anew(self) -> None:
         """Nothing is given away yet."""
         self._picked: dict[uuid.UUID, list[int]] = {}
         self._before: list[tuple[Slot, set[int]]] = []
 
-    def _look(self, slots: Sequence[Slot], *, now: datetime, after_lines: bool) -> None:
+    def _take_turn(
+        self, slots: Sequence[Slot], numbers: Collection[int], *, now: datetime, after_lines: bool
+    ) -> None:
         empty = list(self._empty.values())
-        wanted = {pool for slot in empty for pool in slot.pools}
-        self._pools = locks.pool_members(wanted) if wanted else {}
-        numbers = {n for slot in empty for n in slot.numbers}
-        numbers |= numbers_in(self._pools)
         beside = locks.take_in_turn(numbers, beside=empty if after_lines else (), now=now)
         # Now, as whoever closes a part or a room of a pool takes its turn with us.
         self._closures = selectors_closures.of_slots(slots)
@@ -363,38 +370,11 @@ def _not_open(slot: Slot) -> ResourceTaken:
     return ResourceTaken(f"Something that {slot.resource.name} takes is closed at that time.")
 
 
-def _not_open_any_more(
-    slots: Iterable[Slot], closures: selectors_closures.Closures
-) -> dict[uuid.UUID, DomainError]:
-    """Of these slots, those with people that take something that is closed by now."""
-    refused: dict[uuid.UUID, DomainError] = {}
-    for slot in slots:
-        if slot.taken_bookings:
-            try:
-                _check_open(slot, closures.at(slot))
-            except ResourceTaken as error:
-                refused[slot.pk] = error
-    return refused
-
-
 def could_claim(slots: Sequence[Slot]) -> list[Slot]:
     """Of these slots, those whose first people would get now what they take for themselves alone,
     each looked at by itself; nothing is locked."""
-    empty = [s for s in slots if s.takes_exclusively and not s.taken_bookings]
-    closures = selectors_closures.of_slots(slots)
-    refused = set(_not_open_any_more(slots, closures))
-    if not empty:
-        return [s for s in slots if s.pk not in refused]
-    wanted = {pool for slot in empty for pool in slot.pools}
-    pools = locks.pool_members(wanted) if wanted else {}
-    numbers = {n for slot in empty for n in slot.numbers} | numbers_in(pools)
-    taken = locks.occupied(empty, numbers)
-    for slot in empty:
-        try:
-            _choose(slot, pools, set(taken[slot.pk]), closures.at(slot))
-        except ResourceTaken:
-            refused.add(slot.pk)
-    return [s for s in slots if s.pk not in refused]
+    claims = Claims(slots, now=None)
+    return [s for s in slots if claims.could(s)]
 
 
 def _meet(slot: Slot, other: Slot) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from audit.sql import prepared_cursor
 from bookings import planning
-from bookings.models import PEOPLE, Slot
+from bookings.models import Slot, without_people
 from bookings.selectors_schedules import REACH
 
 NEVER, ALWAYS = 0, 1 << 37  # seconds; the database knows no later year than 294276
@@ -94,7 +94,7 @@ def _is_meant(slot: Slot, closed: Closed) -> bool:
 
 def of_slots(slots: Iterable[Slot]) -> Closures:
     """Of what slots take besides their own resource; one statement, or none if that is nothing."""
-    taking = [s for s in slots if s.pools or any(number < PEOPLE for number in s.parts)]
+    taking = [s for s in slots if s.pools or without_people(s.parts)]
     if not taking:
         return Closures()
     first, last = min(s.starts_at for s in taking), max(s.ends_at for s in taking)

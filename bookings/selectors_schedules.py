@@ -13,7 +13,14 @@ from django.db.models import BooleanField, Exists, F, Func, OuterRef, Prefetch, 
 from django.utils.timezone import localtime
 
 from bookings import planning
-from bookings.models import Booking, Resource, Schedule, ScheduleException, ScheduleRule
+from bookings.models import (
+    Booking,
+    Resource,
+    Schedule,
+    ScheduleException,
+    ScheduleRule,
+    without_people,
+)
 
 # An exception of a day can reach a day further, and the day can be two behind that of UTC.
 REACH = timedelta(days=3)
@@ -101,7 +108,7 @@ def _for_each(
 
 def _parts(resources: Sequence[Resource]) -> dict[int, uuid.UUID]:
     """The keys of what resources are made of, by number."""
-    numbers = {number for r in resources for number in r.parts}
+    numbers = {number for r in resources for number in without_people(r.parts)}
     if not numbers:
         return {}
     return dict(Resource.objects.filter(number__in=numbers).values_list("number", "pk"))
@@ -109,26 +116,13 @@ def _parts(resources: Sequence[Resource]) -> dict[int, uuid.UUID]:
 
 def seated_at(booking: Booking) -> datetime:
     """When a booking came into its slot: when it was made, or moved there."""
-    if booking.slot_id is None:
-        return booking.created_at
-    lines = Booking.history.filter(id=booking.pk).order_by("history_id")
-    came, last = booking.created_at, None
-    for slot_id, at in lines.values_list("slot_id", "history_date"):
-        if last is not None and slot_id != last:
-            came = at
-        last = slot_id
-    return came
+    return booking.slot_since or booking.created_at
 
 
-def version_for(booking: Booking, *, at: datetime | None = None) -> Schedule | None:
-    """The version that was in force for a booking's slot when the booking came into it (B1).
-
-    Args:
-        at: what :func:`seated_at` says, if the caller has asked.
-    """
+def version_for(booking: Booking) -> Schedule | None:
+    """The version that was in force for a booking's slot when the booking came into it (B1)."""
     slot = booking.slot
-    at = seated_at(booking) if at is None else at
-    for version in _versions([slot.resource_id], at=at).order_by("-number"):
+    for version in _versions([slot.resource_id], at=seated_at(booking)).order_by("-number"):
         # The day is that of the version's own zone, also when the resource has moved since.
         day = localtime(slot.starts_at, zoneinfo.ZoneInfo(version.time_zone)).date()
         if version.valid_from <= day:
@@ -136,12 +130,11 @@ def version_for(booking: Booking, *, at: datetime | None = None) -> Schedule | N
     return None
 
 
-def exceptions_for(booking: Booking, *, at: datetime | None = None) -> list[ScheduleException]:
+def exceptions_for(booking: Booking) -> list[ScheduleException]:
     """The exceptions that held on the day of a booking's slot when the booking came into it."""
     slot = booking.slot
-    at = seated_at(booking) if at is None else at
     day = localtime(slot.starts_at, zoneinfo.ZoneInfo(slot.resource.time_zone)).date()
-    found = _exceptions([slot.resource_id], [slot.resource], since=day, at=at)
+    found = _exceptions([slot.resource_id], [slot.resource], since=day, at=seated_at(booking))
     return list(found.filter(first_day__lte=day, last_day__gte=day))
 
 

@@ -7,14 +7,13 @@ then refuse what does not fit, on every path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pgtrigger
-from django.db import connection
 
 from audit.history import TRACE
+from audit.sql import switched_on
 from bookings import walk_ins
 from bookings.lifecycle import LIVE, BookingStatus
 
@@ -30,17 +29,9 @@ REPAIR = "holdfast.repair"
 BY_HAND = f"pg_trigger_depth() = 0 AND current_setting('{REPAIR}', true) IS DISTINCT FROM 'on'"
 
 
-@contextmanager
-def repairing() -> Iterator[None]:
+def repairing() -> AbstractContextManager[None]:
     """Write counters and occupancies, which else only their triggers do, in this transaction."""
-    _allow("on")
-    yield
-    _allow("")  # where an error undoes the transaction, it undoes the setting
-
-
-def _allow(value: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config(%s, %s, true)", [REPAIR, value])
+    return switched_on(REPAIR)
 
 
 # The numbers of what the people of slot ``s`` of resource ``r`` take for themselves alone.

@@ -6,22 +6,13 @@ staff, and never in one that is over (bookings/triggers.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from django.db import connection
+from audit.sql import switched_on
 
 SETTING = "holdfast.walk_in"
 
 
-@contextmanager
-def let_in() -> Iterator[None]:
+def let_in() -> AbstractContextManager[None]:
     """The bookings inserted here may be in slots that have started. Use inside ``audited``."""
-    _tell("on")
-    yield
-    _tell("")  # after an error the rollback takes the setting back
-
-
-def _tell(value: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, value])
+    return switched_on(SETTING)

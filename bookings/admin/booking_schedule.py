@@ -21,8 +21,7 @@ def schedule_when_booked(
     """The hours, and the days that differed, as they were known when the booking got its time."""
     if booking.slot.source == Slot.Source.HAND:
         return None
-    at = selectors_schedules.seated_at(booking)
-    version = selectors_schedules.version_for(booking, at=at)
+    version = selectors_schedules.version_for(booking)
     if version is None:
         return None
     rows = [
@@ -31,10 +30,10 @@ def schedule_when_booked(
     ]
     rows += [
         [words.when(exception), exception.get_kind_display(), exception.name, ""]
-        for exception in selectors_schedules.exceptions_for(booking, at=at)
+        for exception in selectors_schedules.exceptions_for(booking)
     ]
     title = _("Schedule when it was booked: version %(number)d, made %(when)s")
-    if at != booking.created_at:
+    if booking.slot_since is not None:
         title = _("Schedule when it was moved there: version %(number)d, made %(when)s")
     schedule = reverse("admin:bookings_resource_schedule", args=[booking.slot.resource_id])
     return "admin/holdfast/table_panel.html", {

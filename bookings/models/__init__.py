@@ -1,7 +1,14 @@
 from bookings.models.booking import Booking, CheckInCode
 from bookings.models.composition import Pool, PoolMember, PoolNeed, ResourcePart
 from bookings.models.customer import Customer
-from bookings.models.organization import PEOPLE, Membership, Organization, Provider, Role
+from bookings.models.organization import (
+    PEOPLE,
+    Membership,
+    Organization,
+    Provider,
+    Role,
+    without_people,
+)
 from bookings.models.proposal import Proposal
 from bookings.models.reminder import Reminder
 from bookings.models.resource import Resource
@@ -33,4 +40,5 @@ __all__ = [
     "Series",
     "Slot",
     "User",
+    "without_people",
 ]

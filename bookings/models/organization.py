@@ -1,6 +1,7 @@
 """Organisations and who works in them."""
 
 import zoneinfo
+from collections.abc import Iterable
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -180,6 +181,11 @@ class Membership(models.Model):
 #: Numbers of people are those of the sequence of resources' numbers, so much higher: a number says
 #: whose it is. Below 2³², as locks on numbers put a prefix above that.
 PEOPLE = 2**31
+
+
+def without_people(numbers: Iterable[int]) -> list[int]:
+    """Those of resources."""
+    return [number for number in numbers if number < PEOPLE]
 
 
 class Provider(models.Model):

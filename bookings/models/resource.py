@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.history import Trail
 from audit.ids import uuid7
-from bookings.models.organization import PEOPLE, Organization, validate_time_zone
+from bookings.models.organization import Organization, validate_time_zone, without_people
 from bookings.triggers import follow_provider
 
 _NOT_BY_HAND = """
@@ -243,7 +243,7 @@ class Resource(models.Model):
     @property
     def takes_others(self) -> bool:
         """Whether its people take other resources than this; who provides it is none."""
-        return bool(self.pools) or any(number < PEOPLE for number in self.parts)
+        return bool(self.pools or without_people(self.parts))
 
     @property
     def notice(self) -> timedelta:
